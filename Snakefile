@@ -1,0 +1,25 @@
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/collect.smk"
+include: "rules/annotate.smk"
+include: "rules/deduplicate.smk"
+include: "rules/decontaminate.smk"
+include: "rules/select.smk"
+include: "rules/tokenize.smk"
+include: "rules/mix.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        layout.report(),

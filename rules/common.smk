@@ -1,0 +1,43 @@
+"""What every rule file uses: the validated config, the artifacts' paths, the programs' code."""
+
+import shlex
+
+from scripts.common import canonical, code, layout
+from scripts.common.config import load
+from scripts.common.errors import UserError
+
+try:
+    cfg = load(config)
+except UserError as error:
+    raise WorkflowError(str(error))
+
+# Programs are run as modules of this repository, also with `snakemake --directory`.
+shell.prefix(f"export PYTHONPATH={shlex.quote(str(workflow.basedir))}; ")
+
+
+def program(module):
+    """The files that a program is made of: inputs, so that an edit reruns it and a touch does not."""
+    root = os.path.relpath(workflow.basedir)
+    return [os.path.normpath(os.path.join(root, file)) for file in code.module_files(module)]
+
+
+def settings(value):
+    """One canonical string: Snakemake compares params as an unordered set of their texts."""
+    return canonical.dumps(value.model_dump(mode="json") if hasattr(value, "model_dump") else value)
+
+
+def each_shard(artifact, sources=None, **names):
+    """The content records of one artifact for every shard of the sources (all, unless named)."""
+    return [
+        artifact(source=source, shard=shard, **names)
+        for source in (cfg.sources if sources is None else sources)
+        for shard in cfg.shards(source)
+    ]
+
+
+wildcard_constraints:
+    source="|".join(cfg.sources),
+    shard=r"\d+",
+    phase="|".join(cfg.phases),
+    task="|".join(cfg.evaluate.tasks),
+    rater="|".join(cfg.raters) or "none",

@@ -1,0 +1,74 @@
+"""Which local modules a program is made of, read from its imports without importing it.
+
+Rules name these files as inputs, and manifests carry their hash: an edited helper reruns just the
+programs that import it, directly or through others.
+"""
+
+import ast
+import functools
+from pathlib import Path
+
+from scripts.common.canonical import dumps, sha256_file, sha256_text
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def module_files(module: str) -> list[str]:
+    """Return the repository's files that ``module`` needs, itself included, sorted.
+
+    Paths are relative to the repository's root. Raises ModuleNotFoundError if the module is not one
+    of the repository's.
+    """
+    if _file_of(module) is None:
+        raise ModuleNotFoundError(f"{module} is not a module under {ROOT}")
+    pending, seen = [module], set()
+    while pending:
+        name = pending.pop()
+        if name not in seen:
+            seen.add(name)
+            pending.extend(_local_imports(name))
+    files = {file for name in seen if (file := _file_of(name)) is not None}
+    return sorted(file.relative_to(ROOT).as_posix() for file in files)
+
+
+def code_hash(module: str) -> str:
+    """Return the sha256 over the paths and bytes of everything that ``module`` is made of."""
+    return sha256_text(dumps({file: sha256_file(ROOT / file) for file in module_files(module)}))
+
+
+def _file_of(module: str) -> Path | None:
+    base = ROOT.joinpath(*module.split("."))
+    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+@functools.cache
+def _local_imports(module: str) -> frozenset[str]:
+    file = _file_of(module)
+    if file is None:  # a namespace package: nothing of its own to read
+        return frozenset()
+    is_package = file.name == "__init__.py"
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_bytes(), filename=str(file))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = module.split(".") if is_package else module.split(".")[:-1]
+            origin = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*origin, *([node.module] if node.module else [])])
+            found.add(base)
+            found.update(f"{base}.{alias.name}" for alias in node.names)
+    return frozenset(
+        parent
+        for name in found
+        if name.split(".")[0] == "scripts"
+        for parent in _with_packages(name)
+        if _file_of(parent) is not None
+    )
+
+
+def _with_packages(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
