@@ -370,3 +370,7 @@ def load(values: Any) -> Config:
 def schema() -> str:
     """Return the JSON schema of the configuration, as editors read it."""
     return json.dumps(Config.model_json_schema(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    print(schema(), end="")

@@ -1,0 +1,47 @@
+# `make demo`: the whole workflow on real text. `make test`: the tests. Both make the environment first.
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: demo test lint format schema lock clean
+
+demo: .venv/complete
+	$(BIN)/snakemake --profile profiles/local
+	@echo "The report is at $(CURDIR)/results/report/index.html"
+
+test: .venv/complete
+	$(BIN)/pytest -n 2 --dist worksteal
+
+lint: .venv/complete
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+format: .venv/complete
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+schema: .venv/complete
+	$(BIN)/python -m scripts.common.config > config/schema.json
+
+# The stamp is written last: an interrupted installation is begun again.
+.venv/complete: requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "midtrain needs Python 3.11 or newer; set PYTHON=")'
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	touch $@
+
+# torch is pinned; what it brings along differs by machine (CUDA or not), so it is left to torch itself.
+lock:
+	rm -rf .venv.lock && $(PYTHON) -m venv .venv.lock
+	.venv.lock/bin/python -m pip install --quiet --requirement requirements.in
+	{ echo "# Made by 'make lock' from requirements.in."; \
+	  .venv.lock/bin/python -m pip freeze | grep -viE '^(nvidia|cuda|triton)' | sed 's|^torch @.*|torch==2.13.0|; s|+cpu||'; } > requirements.lock
+	rm -rf .venv.lock
+
+clean:
+	rm -rf .venv .venv.lock
