@@ -1,0 +1,74 @@
+"""The user's files behind a source: matched by patterns, shared out over shards."""
+
+import glob
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from scripts.common.canonical import sha256_file
+from scripts.common.errors import UserError
+
+SUFFIXES = {
+    "jsonl": (".jsonl", ".jsonl.gz", ".jsonl.zst"),
+    "parquet": (".parquet",),
+    "text": (".txt",),
+}
+_Unit = TypeVar("_Unit")
+
+
+def matched(patterns: Sequence[str], reader: str) -> list[Path]:
+    """Return the files that the patterns match, sorted, each once.
+
+    A pattern may use ``*``, ``?`` and ``**``; a folder stands for the files below it that have one
+    of the reader's suffixes. Raises UserError for a pattern without any file.
+    """
+    files: set[Path] = set()
+    for pattern in patterns:
+        found = set(_files_of(pattern, SUFFIXES[reader]))
+        if not found:
+            raise UserError(
+                f"no file matches {pattern!r}: correct `paths` of this {reader} source (a file, a "
+                f"pattern such as 'data/**/*{SUFFIXES[reader][0]}', or a folder of "
+                f"{', '.join(SUFFIXES[reader])} files; relative to the working directory)"
+            )
+        files |= found
+    if not files:
+        raise UserError(f"`paths` of this {reader} source is empty: name at least one file")
+    return sorted(files)
+
+
+def _files_of(pattern: str, suffixes: tuple[str, ...]) -> Iterator[Path]:
+    for name in glob.iglob(pattern, recursive=True):
+        path = Path(name)
+        if path.is_dir() and "*" not in pattern:
+            yield from (
+                file for file in path.rglob("*") if file.name.endswith(suffixes) and file.is_file()
+            )
+        elif path.is_file():
+            yield path
+
+
+def share(units: Sequence[_Unit], shard: int, shards: int) -> Sequence[_Unit]:
+    """Return the shard's files: its part of them, or all where there are fewer than shards."""
+    return units[shard::shards] if len(units) >= shards else units
+
+
+def share_records(
+    records: Iterator[_Unit], files: Sequence[Path], shard: int, shards: int
+) -> Iterator[_Unit]:
+    """Yield the shard's records of one of the source's ``files`` (see ``share``)."""
+    return records if len(files) >= shards else islice(records, shard, None, shards)
+
+
+def identities(files: Sequence[Path]) -> dict[str, Any]:
+    """Return the size and sha256 of each file by its path."""
+    return {
+        printable(file): {"sha256": sha256_file(file), "size": file.stat().st_size}
+        for file in files
+    }
+
+
+def printable(path: Path) -> str:
+    """Return a path as text that UTF-8 can carry, whatever bytes its name has."""
+    return path.as_posix().encode("utf-8", "backslashreplace").decode()

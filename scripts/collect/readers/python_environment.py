@@ -1,0 +1,241 @@
+"""Text that installed Python packages carry: source, docstrings, descriptions, help topics.
+
+Packages are read through their installers' file lists and are never imported, so that a collection
+depends on nothing but their names and versions.
+"""
+
+import ast
+import functools
+import inspect
+import json
+import platform
+import re
+import warnings
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import PurePosixPath
+from pydoc_data.topics import topics
+from typing import Any
+
+from scripts.collect.records import Quarantine, Record
+from scripts.common.config import PythonEnvironmentSource
+from scripts.common.errors import UserError
+
+_MIN_PROSE_CHARACTERS = 200
+_MAX_LICENSE_CHARACTERS = 100  # some packages put the whole license text into this field
+_TEST_FOLDERS = {"test", "tests", "_tests"}
+_TEST_FILE = re.compile(r"test_.*\.py|.*_test\.py|conftest\.py")
+# Which of these is installed, and in which build, depends on the machine's accelerator.
+_MACHINE_SPECIFIC = re.compile(r"torch|torchvision|torchaudio|triton|pytorch-triton.*|nvidia-.*")
+_TOPICS_LICENSE = "PSF-2.0"
+
+_Definition = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+_File = tuple[metadata.Distribution, PurePosixPath]
+
+
+class PythonEnvironmentReader:
+    def __init__(self, source: PythonEnvironmentSource) -> None:
+        self.source = source
+
+    @functools.cached_property
+    def distributions(self) -> list[metadata.Distribution]:
+        return _distributions(self.source.packages)
+
+    def inputs(self, shard: int) -> dict[str, Any]:
+        if self.source.content == "topics":
+            return {"python": platform.python_version()}
+        return {_name(one): one.version for one in self.distributions}
+
+    def read(self, shard: int) -> Iterator[Record | Quarantine]:
+        units: list[Any]
+        match self.source.content:
+            case "topics":
+                units, record = sorted(topics.items()), _topic
+            case "descriptions":
+                units, record = self.distributions, _description
+            case "docstrings":
+                units, record = self._files(), self._docstrings
+            case "source":
+                units, record = self._files(), self._code
+        for unit in units[shard :: self.source.shards]:
+            if (found := record(unit)) is not None:
+                yield found
+
+    def _files(self) -> list[_File]:
+        return [
+            (distribution, PurePosixPath(file))
+            for distribution in self.distributions
+            for file in sorted(map(str, distribution.files or []))
+            if _is_module(PurePosixPath(file))
+        ]
+
+    def _code(self, file: _File) -> Record | Quarantine | None:
+        """Return a module's source, or None if it is empty or too long."""
+        distribution, path = file
+        found = _read(distribution, path)
+        if isinstance(found, Quarantine):
+            return found
+        if not found.text.strip() or len(found.text) > self.source.max_characters:
+            return None
+        return found
+
+    def _docstrings(self, file: _File) -> Record | Quarantine | None:
+        """Return a module's docstrings as one text, or None if they are few or too long."""
+        distribution, path = file
+        found = _read(distribution, path)
+        if isinstance(found, Quarantine):
+            return found
+        try:
+            sections = docstrings(found.text, _module_name(path))
+        except (SyntaxError, ValueError, RecursionError) as error:
+            return Quarantine(found.locator, "syntax_error", str(error))
+        if sum(len(prose) for _, prose in sections) < _MIN_PROSE_CHARACTERS:
+            return None
+        text = "\n\n".join(f"# {heading}\n\n{prose}" for heading, prose in sections)
+        if len(text) > self.source.max_characters:
+            return None
+        return Record(found.locator, text, license=found.license, metadata=found.metadata)
+
+
+def docstrings(code: str, module: str) -> list[tuple[str, str]]:
+    """Return the qualified name and the cleaned docstring of all that has one, in file order.
+
+    Counted are the module, its classes and functions and their members, not what is defined within
+    a function. Raises SyntaxError and ValueError for what is no Python source.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # invalid escapes in other people's strings
+        tree = ast.parse(code)
+    return list(_sections(tree, module))
+
+
+def _sections(node: _Definition, name: str) -> Iterator[tuple[str, str]]:
+    prose = inspect.cleandoc(ast.get_docstring(node, clean=False) or "").strip()
+    if prose:
+        yield name, prose
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        for child in node.body:
+            if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                yield from _sections(child, f"{name}.{child.name}")
+
+
+def _read(distribution: metadata.Distribution, path: PurePosixPath) -> Record | Quarantine:
+    locator = f"{_url(distribution)}/{path}"
+    try:
+        content = distribution.locate_file(path).read_bytes()  # type: ignore[attr-defined]
+        text = content.decode("utf-8-sig")
+    except OSError as error:
+        return Quarantine(locator, "missing_file", error.strerror or str(error))
+    except UnicodeDecodeError as error:
+        return Quarantine(locator, "not_utf8", str(error))
+    return Record(
+        locator,
+        text,
+        license=_license(distribution),
+        metadata={"package": _name(distribution), "version": distribution.version},
+    )
+
+
+def _description(distribution: metadata.Distribution) -> Record | None:
+    text = distribution.metadata.get_payload() or distribution.metadata["Description"] or ""
+    if not text.strip():
+        return None
+    return Record(
+        _url(distribution),
+        text.encode("utf-8", "replace").decode(),
+        license=_license(distribution),
+        metadata={"package": _name(distribution), "version": distribution.version},
+    )
+
+
+def _topic(topic: tuple[str, str]) -> Record:
+    name, text = topic
+    url = f"python:{platform.python_version()}/pydoc_data/topics/{name}"
+    return Record(url, text, license=_TOPICS_LICENSE, language="en", metadata={"topic": name})
+
+
+# --------------------------------------------------------------------------------- distributions
+
+
+def _distributions(packages: list[str]) -> list[metadata.Distribution]:
+    """Return the installed distributions that are named, or all that are alike on all machines.
+
+    Sorted by normalised name. Raises UserError for one that is not installed, or is editable: its
+    files are somebody's working copy, which no version identifies.
+    """
+    installed: dict[str, metadata.Distribution] = {}
+    for distribution in metadata.distributions():
+        if distribution.metadata["Name"]:  # else the remains of a broken install
+            installed.setdefault(_name(distribution), distribution)
+    if not packages:
+        return [
+            distribution
+            for name, distribution in sorted(installed.items())
+            if not _MACHINE_SPECIFIC.fullmatch(name) and not _direct_url(distribution)
+        ]
+    names = sorted({_normalised(package) for package in packages})
+    if missing := [name for name in names if name not in installed]:
+        raise UserError(
+            f"not installed: {', '.join(missing)}; correct `packages` of this python-environment "
+            "source, or install them into the environment that collects"
+        )
+    chosen = [installed[name] for name in names]
+    for distribution in chosen:
+        if _direct_url(distribution).get("dir_info", {}).get("editable"):
+            raise UserError(
+                f"{_name(distribution)} is an editable install, which no version identifies: take "
+                "it out of `packages` of this python-environment source, or install a release"
+            )
+    return chosen
+
+
+def _direct_url(distribution: metadata.Distribution) -> dict[str, Any]:
+    """Return the record of an install from a URL or folder (PEP 610), empty for a release."""
+    text = distribution.read_text("direct_url.json")
+    return json.loads(text) if text else {}
+
+
+def _normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@functools.cache
+def _name(distribution: metadata.Distribution) -> str:
+    return _normalised(distribution.metadata["Name"])
+
+
+@functools.cache
+def _url(distribution: metadata.Distribution) -> str:
+    return f"pypi:{_name(distribution)}=={distribution.version}"
+
+
+@functools.cache
+def _license(distribution: metadata.Distribution) -> str | None:
+    fields = distribution.metadata
+    if expression := fields["License-Expression"]:
+        return str(expression)
+    stated = (fields["License"] or "").strip()
+    if stated and stated.upper() != "UNKNOWN" and "\n" not in stated:
+        if len(stated) <= _MAX_LICENSE_CHARACTERS:
+            return stated
+    classifiers = [
+        value.split(" :: ")[-1]
+        for value in fields.get_all("Classifier") or []
+        if value.startswith("License :: ")
+    ]
+    return "; ".join(classifiers) or None
+
+
+def _is_module(path: PurePosixPath) -> bool:
+    """Tell whether a listed file is a module that the package itself consists of."""
+    return (
+        path.suffix == ".py"
+        and ".." not in path.parts
+        and not _TEST_FOLDERS & set(path.parts)
+        and not _TEST_FILE.fullmatch(path.name)
+    )
+
+
+def _module_name(path: PurePosixPath) -> str:
+    parts = path.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)

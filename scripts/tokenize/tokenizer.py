@@ -1,0 +1,125 @@
+"""Make the tokenizer: a byte-level BPE trained on the selection, or a copy of an existing one.
+
+The artifact is a Hugging Face tokenizer folder; its counts hold the vocabulary's size and the ids
+of the special tokens, so that nobody else has to load it for those.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from scripts.common import canonical, config, layout
+from scripts.common.artifact import Artifact, Draft, make
+from scripts.common.command import parse_settings, parser, run
+from scripts.common.config import Model, Name
+from scripts.common.errors import UserError
+from scripts.tokenize.sample import Shard, sample
+
+log = logging.getLogger(__name__)
+
+BOS = "<|bos|>"
+EOS = "<|eos|>"
+_PROBE = "Tokens: naïve “quotes”, 1234567 + 89,\n\tdef f(x):\n\t\treturn x  # 数学 🙂\n"
+
+
+class Settings(Model):
+    tokenizer: config.Tokenizer
+    sources: dict[Name, int]  # number of shards of each source to sample; none for a copy
+
+
+def train(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE of at most ``vocabulary`` tokens; digits stay single tokens.
+
+    It starts every text with ``<|bos|>`` unless told ``add_special_tokens=False``.
+    """
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[BOS, EOS],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),  # any text has an encoding
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{BOS} $A",
+        pair=f"{BOS} $A $B",
+        special_tokens=[(BOS, tokenizer.token_to_id(BOS))],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=BOS,
+        eos_token=EOS,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def load(folder: Path) -> PreTrainedTokenizerFast:
+    """Load a Hugging Face tokenizer from a folder, never running code from it.
+
+    Raises UserError where there is none, it needs code of its own, or lacks what documents need.
+    """
+    if not folder.is_dir():
+        raise UserError(
+            f"tokenizer.path: {folder} is no folder: give one that AutoTokenizer loads "
+            "(tokenizer.json, tokenizer_config.json)"
+        )
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder.as_posix(), local_files_only=True, trust_remote_code=False
+        )
+    except Exception as error:  # a damaged file raises whatever its parser does
+        raise UserError(
+            f"tokenizer.path: {folder} does not load as a tokenizer ({error}): it must load "
+            "without trust_remote_code"
+        ) from error
+    if not tokenizer.is_fast:
+        raise UserError(f"tokenizer.path: {folder} has no fast tokenizer: save it as tokenizer.json")
+    if tokenizer.eos_token_id is None:
+        raise UserError(
+            f"tokenizer.path: {folder} has no eos token, which ends every document: "
+            "set eos_token in tokenizer_config.json"
+        )
+    return tokenizer
+
+
+def fingerprint(folder: Path) -> dict[str, str]:
+    """Return the sha256 by name of the files that make up a user's tokenizer."""
+    return {
+        name: canonical.sha256_file(folder / name)
+        for name in config_files(folder)
+    }
+
+
+def build(draft: Draft, shards: Mapping[str, list[Shard]], settings: Settings) -> None:
+    """Write the tokenizer folder, and check that what was written encodes as what was made."""
+    wanted = settings.tokenizer
+    if wanted.path is not None:
+        made = load(Path(wanted.path))
+    else:
+        assert wanted.vocabulary is not None  # the config's models see to it
+        made = train(_not_empty(sample(shards, wanted.sample_bytes)), wanted.vocabulary)
+    made.save_pretrained(draft.folder.as_posix())
+    written = load(draft.folder)
+    if written(_PROBE)["input_ids"] != made(_PROBE)["input_ids"]:
+        raise UserError(
+            f"tokenizer {wanted.name!r} encodes otherwise once saved and loaded again: "
+            "convert it to a tokenizer.json first"
+        )
+    draft.counts.update(counts(written))
+    if wanted.vocabulary is not None and draft.counts["vocabulary"] < wanted.vocabulary:
+        log.warning(
+            "tokenizer.vocabulary: the sample yields %d tokens of the %d wanted; give more data",
+            draft.counts["vocabulary"], wanted.vocabulary,
+        )  # fmt: skip
+    log.info("%s: %d tokens", wanted.name, draft.counts["vocabulary"])

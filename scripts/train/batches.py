@@ -1,0 +1,144 @@
+"""Batches of packed rows, read from a phase's order and the tokens that it points into.
+
+A row is ``context`` tokens from one or more segments. Within a segment every token may see the ones
+before it; nothing is seen, and nothing predicted, across the start of a document or of a segment.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scripts.common import tables
+from scripts.common.artifact import Artifact
+from scripts.common.errors import UserError
+from scripts.common.token_store import TokenStore
+
+IGNORED = -100  # the label that cross_entropy skips
+
+SourceShard = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Token ids, labels and positions, each int64 of shape (B rows, T context).
+
+    Labels are the ids themselves, to be shifted by one against the logits, but IGNORED where a
+    document or segment starts. Positions count from 0 there.
+    """
+
+    input_ids_BT: Tensor
+    labels_BT: Tensor
+    position_ids_BT: Tensor
+
+    @property
+    def targets(self) -> int:
+        """The tokens that are predicted."""
+        return int((self.labels_BT[:, 1:] != IGNORED).sum())
+
+    def split(self, rows: int) -> list["Batch"]:
+        """Return the batch in micro-batches of at most ``rows`` rows."""
+        parts = (self.input_ids_BT, self.labels_BT, self.position_ids_BT)
+        return [Batch(*each) for each in zip(*(part.split(rows) for part in parts), strict=True)]
+
+    def to(self, device: torch.device) -> "Batch":
+        return Batch(
+            self.input_ids_BT.to(device), self.labels_BT.to(device), self.position_ids_BT.to(device)
+        )
+
+
+class Order:
+    """A phase's order: which stretch of which token store each row is made of."""
+
+    def __init__(self, artifact: Artifact, context: int) -> None:
+        """Read an order; raises UserError unless its rows are 0, 1, ... of ``context`` tokens."""
+        self.path = artifact.member("segments.parquet")
+        self.context = context
+        table = tables.read(self.path, ["row", "source", "shard", "start", "length"])
+        sources = table.column("source").combine_chunks().dictionary_encode()
+        self._source_names: list[str] = sources.dictionary.to_pylist()
+        self._source = sources.indices.to_numpy()
+        self._shard = table.column("shard").to_numpy()
+        self._start = table.column("start").to_numpy()
+        self._length = table.column("length").to_numpy()
+        row = table.column("row").to_numpy()
+        self.rows = int(row[-1]) + 1 if len(row) else 0
+        self._check(row)
+        self._first = np.searchsorted(row, np.arange(self.rows + 1))
+
+    def _check(self, row: np.ndarray) -> None:
+        if self.rows == 0:
+            raise UserError(f"{self.path} has no rows: give the phase more tokens")
+        if (np.diff(row, prepend=-1) < 0).any() or (np.diff(row) > 1).any() or row[0] != 0:
+            raise UserError(f"{self.path}: its rows are not 0, 1, 2, ... in order; make it again")
+        tokens = np.bincount(row, weights=self._length)
+        if wrong := np.flatnonzero(tokens != self.context).tolist():
+            raise UserError(
+                f"{self.path}, row {wrong[0]}: {tokens[wrong[0]]:.0f} tokens, but the phase's "
+                f"context is {self.context}; make it again"
+            )
+
+    @cached_property
+    def source_shards(self) -> list[SourceShard]:
+        """The token stores that the rows point into, sorted."""
+        pairs = np.unique(np.stack([self._source, self._shard], axis=1), axis=0)
+        return sorted((self._source_names[source], int(shard)) for source, shard in pairs)
+
+    def segments(self, row: int) -> list[tuple[SourceShard, int, int]]:
+        """Return a row's segments: token store, first token, number of tokens."""
+        return [
+            (
+                (self._source_names[self._source[index]], int(self._shard[index])),
+                int(self._start[index]),
+                int(self._length[index]),
+            )
+            for index in range(self._first[row], self._first[row + 1])
+        ]
+
+
+class Batches:
+    """The batches of a phase, by step: the last one may have fewer rows."""
+
+    def __init__(self, order: Order, tokens: Mapping[SourceShard, Path], batch_tokens: int) -> None:
+        """Open the token stores at ``tokens``, the content records by source and shard."""
+        self._order = order
+        self._rows_per_batch = batch_tokens // order.context
+        self._stores = {key: TokenStore.open(tokens[key]) for key in order.source_shards}
+
+    def __len__(self) -> int:
+        return -(-self._order.rows // self._rows_per_batch)
+
+    def __getitem__(self, step: int) -> Batch:
+        first = step * self._rows_per_batch
+        rows = range(first, min(first + self._rows_per_batch, self._order.rows))
+        ids_BT = np.empty((len(rows), self._order.context), dtype=np.int64)
+        positions_BT = np.empty_like(ids_BT)
+        for place, row in enumerate(rows):
+            self._fill(row, ids_BT[place], positions_BT[place])
+        labels_BT = np.where(positions_BT == 0, IGNORED, ids_BT)
+        return Batch(*map(torch.from_numpy, (ids_BT, labels_BT, positions_BT)))
+
+    def _fill(self, row: int, ids_T: np.ndarray, positions_T: np.ndarray) -> None:
+        filled = 0
+        for key, start, length in self._order.segments(row):
+            store = self._stores[key]
+            if start < 0 or start + length > len(store.ids):
+                raise UserError(
+                    f"{self._order.path}, row {row}: tokens {start} to {start + length} of "
+                    f"{key[0]}/{key[1]}, which has {len(store.ids)}; make the order again"
+                )
+            ids_T[filled : filled + length] = store.ids[start : start + length]
+            positions_T[filled : filled + length] = _positions(store.offsets, start, length)
+            filled += length
+
+
+def _positions(offsets: np.ndarray, start: int, length: int) -> np.ndarray:
+    """Return the positions of a segment's tokens, from 0 at its start and at each document's."""
+    inside = slice(*np.searchsorted(offsets, [start + 1, start + length]))
+    starts = np.concatenate([[start], offsets[inside]])
+    lengths = np.diff(starts, append=start + length)
+    return np.arange(start, start + length) - np.repeat(starts, lengths)

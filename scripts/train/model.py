@@ -1,0 +1,124 @@
+"""Causal language models in Hugging Face format: made, loaded, checked.
+
+Packed rows rely on transformers telling documents apart by their positions, which it does only
+without a cache and without an attention mask: ``forward_hidden`` is the one place that calls the
+model, so that neither can slip in.
+"""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, PreTrainedConfig
+from transformers import LlamaForCausalLM, PreTrainedModel
+
+from scripts.common.config import Architecture, Rope
+from scripts.common.errors import UserError
+from scripts.train.batches import Batch
+
+log = logging.getLogger(__name__)
+
+
+def create(
+    architecture: Architecture, vocabulary: Mapping[str, Any], context: int, rope: Rope | None
+) -> PreTrainedModel:
+    """Return a Llama-architecture model with weights drawn from ``architecture.seed``.
+
+    ``vocabulary`` holds the tokenizer's ``vocabulary`` (its size), ``bos`` and ``eos`` (ids).
+    """
+    if architecture.hidden_size % (2 * architecture.heads):
+        raise UserError(
+            f"model: hidden_size {architecture.hidden_size} is no even multiple of heads "
+            f"{architecture.heads}; RoPE turns pairs of dimensions within a head"
+        )
+    config = LlamaConfig(
+        vocab_size=vocabulary["vocabulary"],
+        hidden_size=architecture.hidden_size,
+        intermediate_size=architecture.intermediate_size,
+        num_hidden_layers=architecture.layers,
+        num_attention_heads=architecture.heads,
+        num_key_value_heads=architecture.heads,
+        max_position_embeddings=context,
+        rope_parameters={"rope_type": "default", "rope_theta": architecture.rope_base},
+        bos_token_id=vocabulary["bos"],
+        eos_token_id=vocabulary["eos"],
+        use_cache=False,
+    )
+    _adapt(config, context, rope)
+    torch.manual_seed(architecture.seed)
+    return _checked(LlamaForCausalLM(config), rope)
+
+
+def load(folder: Path, vocabulary: Mapping[str, Any], context: int, rope: Rope | None) -> PreTrainedModel:
+    """Load the safetensors checkpoint in ``folder`` in fp32, for ``context`` and ``rope``.
+
+    Raises UserError if it is not one, or has fewer embeddings than the tokenizer has tokens.
+    """
+    if not (folder / "config.json").is_file():
+        raise UserError(f"{folder} holds no config.json: name a Hugging Face checkpoint folder")
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    if config.vocab_size < vocabulary["vocabulary"]:
+        raise UserError(
+            f"{folder}: {config.vocab_size} embeddings for a tokenizer of "
+            f"{vocabulary['vocabulary']} tokens; set `tokenizer.path` to the checkpoint's own"
+        )
+    _adapt(config, context, rope)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder,
+            config=config,
+            dtype=torch.float32,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+        )
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder} does not load as a safetensors checkpoint: {error}") from error
+    return _checked(model, rope)
+
+
+def _adapt(config: PreTrainedConfig, context: int, rope: Rope | None) -> None:
+    """Set what a phase changes: no cache, room for ``context`` positions, the RoPE base."""
+    config.use_cache = False
+    config.max_position_embeddings = max(config.max_position_embeddings, context)
+    if rope is not None:
+        # transformers 5 reads this dict alone: a `rope_theta` set beside it changes nothing.
+        kept = {key: config.rope_parameters[key] for key in ("partial_rotary_factor",)
+                if key in config.rope_parameters}
+        config.rope_parameters = {"rope_type": "default", "rope_theta": rope.base, **kept}
+
+
+def _checked(model: PreTrainedModel, rope: Rope | None) -> PreTrainedModel:
+    if rope is not None:
+        frequencies = model.base_model.rotary_emb.inv_freq
+        exponents = torch.arange(len(frequencies), device=frequencies.device) / len(frequencies)
+        torch.testing.assert_close(frequencies, rope.base**-exponents, rtol=1e-5, atol=0)
+    return model
+
+
+def forward_hidden(model: PreTrainedModel, batch: Batch) -> Tensor:
+    """Return the last hidden states (B, T, D) of packed rows; documents do not see each other."""
+    return model.base_model(
+        input_ids=batch.input_ids_BT,
+        position_ids=batch.position_ids_BT,
+        attention_mask=None,
+        use_cache=False,
+    ).last_hidden_state
+
+
+def parameter_groups(model: PreTrainedModel, weight_decay: float) -> list[dict[str, Any]]:
+    """Return AdamW's groups: matrices decay, embeddings, norms and biases do not."""
+    embeddings = {
+        id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)
+    }
+    decayed, spared = [], []
+    for parameter in model.parameters():
+        spares = parameter.ndim < 2 or id(parameter) in embeddings
+        (spared if spares else decayed).append(parameter)
+    return [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": spared, "weight_decay": 0.0},
+    ]

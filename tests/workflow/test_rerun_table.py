@@ -1,0 +1,150 @@
+"""The rerun table of the design: what a change runs again, and nothing else, on a real DAG."""
+
+import os
+import re
+import time
+
+from tests.workflow.conftest import Job, Workspace
+
+SHARDS = [("prose", "0"), ("prose", "1"), ("code", "0"), ("problems", "0")]
+PHASES = ["base", "anneal", "control"]
+TASKS = ["arithmetic", "bits_per_byte"]
+END: set[Job] = {("evaluate_compare",), ("report_page",)}
+
+
+def evaluations(*phases: str) -> set[Job]:
+    """The evaluations of the phases (base is not evaluated), the comparison and the report."""
+    evaluated = [phase for phase in phases if phase != "base"]
+    harness = {("evaluate_harness", phase, "arithmetic") for phase in evaluated}
+    bits = {("evaluate_bits_per_byte", phase, "bits_per_byte") for phase in evaluated}
+    return harness | bits | END
+
+
+def trained(*phases: str) -> set[Job]:
+    return {("train_phase", phase) for phase in phases} | evaluations(*phases)
+
+
+def mixed(*phases: str) -> set[Job]:
+    return {("mix_order", phase) for phase in phases} | trained(*phases)
+
+
+FROM_SELECTION = (
+    {("tokenize_tokenizer",), *(("tokenize_tokens", *shard) for shard in SHARDS)} | mixed(*PHASES)
+)
+
+
+def test_nothing_changed_runs_nothing(workspace: Workspace) -> None:
+    assert workspace.planned() == set()
+
+
+def test_touched_files_run_nothing(workspace: Workspace) -> None:
+    later = time.time() + 10
+    for folder in ("scripts", "rules", "config", "results"):
+        for file in (workspace.folder / folder).rglob("*"):
+            if file.is_file():
+                os.utime(file, (later, later))
+    os.utime(workspace.folder / "Snakefile", (later, later))
+    assert workspace.planned() == set()
+
+
+def test_reordered_keys_and_comments_run_nothing(workspace: Workspace) -> None:
+    workspace.write_config(workspace.config(), sort_keys=True)
+    with workspace.config_file.open("a") as config:
+        config.write("# a comment\n")
+    assert workspace.planned() == set()
+
+
+def test_a_mixture_weight(workspace: Workspace) -> None:
+    config = workspace.config()
+    config["mixtures"]["anneal"].update(general=0.3, math=0.4)
+    workspace.write_config(config)
+    assert workspace.planned() == mixed("anneal")
+    before = workspace.contents()
+    assert workspace.run() == mixed("anneal")
+    after = workspace.contents()
+    assert {path for path in after if after[path] != before[path]} >= {
+        "results/orders/anneal/content.json",
+        "results/phases/anneal/content.json",
+    }
+    assert after["results/phases/control/content.json"] == before["results/phases/control/content.json"]
+    assert workspace.planned() == set()
+
+
+def test_the_trunks_mixture_weight_reaches_its_descendants(workspace: Workspace) -> None:
+    config = workspace.config()
+    config["mixtures"]["base"].update(general=0.7, math=0.2)
+    workspace.write_config(config)
+    assert workspace.planned() == mixed(*PHASES)
+
+
+def test_a_selection_threshold(workspace: Workspace) -> None:
+    config = workspace.config()
+    config["select"]["general"]["bounds"]["gopher_words"] = [100, None]
+    workspace.write_config(config)
+    selection = {("select_documents", "prose", "0"), ("select_documents", "prose", "1")}
+    assert workspace.planned() == selection | FROM_SELECTION
+
+
+def test_a_learning_rate(workspace: Workspace) -> None:
+    config = workspace.config()
+    config["phases"]["anneal"]["lr"] = "Cosine(0)"
+    workspace.write_config(config)
+    assert workspace.planned() == trained("anneal")
+
+
+def test_two_values_swapped_are_a_change(workspace: Workspace) -> None:
+    """Snakemake compares params as a set of texts: swapped values would not be seen one by one."""
+    config = workspace.config()
+    config["phases"]["anneal"]["optimizer"] = {"beta1": 0.95, "beta2": 0.9}
+    workspace.write_config(config)
+    assert workspace.planned() == trained("anneal")
+
+
+def test_a_new_source(workspace: Workspace) -> None:
+    config = workspace.config()
+    config["sources"]["more"] = {"reader": "problems", "domain": "math", "count": 50, "seed": 9}
+    config["deduplicate"]["preference"].append("more")
+    workspace.write_config(config)
+    curation = {
+        (rule, "more", "0")
+        for rule in ("collect_documents", "annotate_heuristics", "deduplicate_signatures",
+                     "decontaminate_scan", "tokenize_tokens")
+    } | {("annotate_quality", "more", "quality", "0")}  # fmt: skip
+    everything_after = {("select_documents", *shard) for shard in [*SHARDS, ("more", "0")]}
+    assert workspace.planned() == (
+        curation | everything_after | {("deduplicate_clusters",)} | FROM_SELECTION
+    )
+
+
+def test_a_new_task(workspace: Workspace) -> None:
+    config = workspace.config()
+    config["evaluate"]["tasks"]["bytes_again"] = {"kind": "bits-per-byte", "documents_per_source": 2}
+    workspace.write_config(config)
+    assert workspace.planned() == END | {
+        ("evaluate_bits_per_byte", phase, "bytes_again") for phase in ("anneal", "control")
+    }
+
+
+def test_an_edited_helper_reruns_the_programs_that_import_it(workspace: Workspace) -> None:
+    """What is only behind them is planned by Snakemake, but keeps what it has: nothing is redone."""
+    helper = workspace.folder / "scripts/mix/pack.py"
+    helper.write_text(helper.read_text() + "\n# an edit that changes no result\n")
+    assert workspace.planned() == mixed(*PHASES)
+    before = workspace.contents()
+    done = workspace.snakemake()
+    kept = set(re.findall(r"results/(\S+): kept", done.stdout + done.stderr))
+    assert {f"phases/{phase}" for phase in PHASES} <= kept
+    assert "evaluations/anneal/arithmetic" in kept
+    assert not any(name.startswith("orders/") for name in kept)
+    assert workspace.contents() == before
+    assert workspace.planned() == set()
+
+
+def test_a_dry_run_explains_every_job(workspace: Workspace) -> None:
+    config = workspace.config()
+    config["phases"]["anneal"]["lr"] = "Cosine(0)"
+    workspace.write_config(config)
+    output = workspace.snakemake("--dry-run").stdout
+    jobs = re.findall(r"^(?:local)?rule \w+:", output, re.MULTILINE)
+    reasons = re.findall(r"^    reason: \S", output, re.MULTILINE)
+    assert len(jobs) == len(reasons) > 3
