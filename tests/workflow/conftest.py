@@ -39,10 +39,13 @@ class Workspace:
     def write_config(self, values: Mapping[str, Any], sort_keys: bool = False) -> None:
         self.config_file.write_text(yaml.safe_dump(dict(values), sort_keys=sort_keys))
 
-    def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def snakemake(
+        self, *arguments: str, check: bool = True, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
-            cwd=self.folder, capture_output=True, text=True, env=_environment(),
+            cwd=self.folder, capture_output=True, text=True,
+            env={**_environment(), **(environment or {})},
         )  # fmt: skip
         if check and done.returncode:
             raise AssertionError(f"snakemake failed:\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")

@@ -1,0 +1,53 @@
+"""The profiles: every key is one that Snakemake knows, and every rule they name exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scripts.common.code import ROOT
+from tests.workflow.conftest import Workspace
+
+RULES = set(re.findall(r"^rule (\w+):", "\n".join(
+    file.read_text() for file in (ROOT / "rules").glob("*.smk")
+), re.MULTILINE))  # fmt: skip
+
+
+def profile(name: str) -> dict:
+    return yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())
+
+
+@pytest.mark.parametrize("key", ["set-threads", "set-resources", "groups"])
+def test_rules_named_by_the_slurm_profile_exist(key: str) -> None:
+    assert set(profile("slurm")[key]) <= RULES
+
+
+def test_training_and_evaluation_ask_for_gpus() -> None:
+    resources = profile("slurm")["set-resources"]
+    asking = {rule for rule, wanted in resources.items() if wanted.get("gpu")}
+    assert asking == {
+        "train_phase", "evaluate_harness", "evaluate_bits_per_byte", "evaluate_position_loss",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["local", "slurm"])
+def test_every_key_has_a_comment(name: str) -> None:
+    lines = (ROOT / "profiles" / name / "config.yaml").read_text().splitlines()
+    for number, line in enumerate(lines):
+        if re.match(r"^[a-z-]+:", line):
+            above = lines[number - 1] if number else ""
+            explained = above.startswith("#") or "#" in line or re.match(r"^[a-z-]+:", above)
+            assert explained or lines[number - 1].startswith("group"), f"{name}: {line}"
+
+
+def test_the_slurm_profile_plans_the_whole_workflow(finished: Workspace, tmp_path: Path) -> None:
+    """A dry run with the literal profile name, found as the README sets it up."""
+    home = tmp_path / "config/snakemake"
+    home.mkdir(parents=True)
+    (home / "slurm").symlink_to(finished.folder / "profiles/slurm")
+    done = finished.snakemake(
+        "--profile", "slurm", "--dry-run", "--forceall", environment={"XDG_CONFIG_HOME": str(home.parent)}
+    )
+    assert "train_phase" in done.stdout
+    assert re.search(r"rule train_phase:.*?gpu=1", done.stdout, re.DOTALL)
