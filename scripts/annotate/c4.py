@@ -12,7 +12,7 @@ _MIN_WORDS_PER_LINE = 5
 _MAX_WORD_LENGTH = 1000
 _TERMINALS = (".", "?", "!", '"')
 _ELLIPSIS = "..."
-_JAVASCRIPT = "javascript"
+_JAVASCRIPT = re.compile("javascript")
 _POLICY = re.compile(
     "terms of use|privacy policy|cookie policy|uses cookies|use of cookies|use cookies"
 )
@@ -26,13 +26,31 @@ def measures(text: Text) -> dict[str, float]:
     of lines.
     """
     lowered = text.raw.lower()
-    scripted = _lines_with(_JAVASCRIPT in lowered, text, lambda line: _JAVASCRIPT in line)
-    legal = _lines_with(bool(_POLICY.search(lowered)), text, lambda line: bool(_POLICY.search(line)))
-    kept = (line for line in text.lines if line not in scripted | legal)
+    scripted = _lines_with(_JAVASCRIPT, text, lowered)
+    legal = _lines_with(_POLICY, text, lowered)
+    removed = {*scripted, *legal}
+    kept = (line for line in text.lines if line not in removed)
     return {
         "c4_lorem_ipsum": lowered.count("lorem ipsum"),
         "c4_curly_bracket": text.raw.count("{"),
-        "c4_javascript": fraction(sum(line in scripted for line in text.lines), len(text.lines)),
-        "c4_policy": fraction(sum(line in legal for line in text.lines), len(text.lines)),
+        "c4_javascript": fraction(len(scripted), len(text.lines)),
+        "c4_policy": fraction(len(legal), len(text.lines)),
         "c4_sentences": sum(map(_sentences, kept)),
     }
+
+
+def _lines_with(pattern: re.Pattern[str], text: Text, lowered: str) -> list[str]:
+    if not pattern.search(lowered):  # the common case, told without a look at each line
+        return []
+    return [line for line in text.lines if pattern.search(line.lower())]
+
+
+def _sentences(line: str) -> int:
+    """Count the sentences of a line; a line that C4's rules remove has none."""
+    stripped = line.strip()
+    if not stripped.endswith(_TERMINALS) or stripped.endswith(_ELLIPSIS):
+        return 0
+    words = stripped.split()
+    if len(words) < _MIN_WORDS_PER_LINE or max(map(len, words)) > _MAX_WORD_LENGTH:
+        return 0
+    return max(len(_SENTENCE_END.findall(stripped)), 1)

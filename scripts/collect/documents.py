@@ -17,7 +17,7 @@ from scripts.collect.heldout import is_held_out
 from scripts.collect.readers import reader_of
 from scripts.collect.records import Quarantine, Reader, Record
 from scripts.common import canonical, layout, tables
-from scripts.common.artifact import Draft, make
+from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.command import parse_settings, parser, run
 from scripts.common.config import AnySource, HeldOut, Model
 from scripts.common.errors import UserError
@@ -45,17 +45,39 @@ class _Shard:
         return sum(one.records for one in self.quarantine)
 
 
+def collect(name: str, shard: int, settings: Settings) -> Artifact:
+    """Make ``layout.documents(name, shard)``; raises UserError for faults of the source."""
+    if not 0 <= shard < settings.source.shards:
+        raise UserError(f"there is no shard {shard}: `shards` is {settings.source.shards}")
+    reader = reader_of(settings.source)
+    manifest_settings = {
+        "name": name,  # a part of the documents' ids
+        "shard": shard,
+        "read": reader.inputs(shard),  # files and packages are no artifacts, but they count
+        **settings.model_dump(mode="json"),
+    }
+    return make(
+        lambda draft: build(draft, name, shard, settings, reader),
+        output=layout.documents(name, shard),
+        module="scripts.collect.documents",
+        settings=manifest_settings,
+        inputs=[],
+    )
+
+
 def build(draft: Draft, name: str, shard: int, settings: Settings, reader: Reader) -> None:
     """Write the members of ``layout.documents(name, shard)``.
 
     Raises UserError if the source has no document, or more quarantined records than it allows.
     """
     found = _collect(reader.read(shard), name, settings)
-    _check_quarantine(found, name, settings.source.max_quarantined)
+    _check_quarantine(found, settings.source.max_quarantined)
     if not found.documents and not found.heldout:
-        _check_other_shards(reader, name, shard, settings.source.shards)
-    tables.write(pa.Table.from_pylist(found.documents, tables.DOCUMENTS), draft.path("documents.parquet"))
-    tables.write(pa.Table.from_pylist(found.heldout, tables.DOCUMENTS), draft.path("heldout.parquet"))
+        _check_other_shards(reader, shard, settings.source.shards)
+    for member, rows in (("documents", found.documents), ("heldout", found.heldout)):
+        tables.write(
+            pa.Table.from_pylist(rows, tables.DOCUMENTS), draft.path(f"{member}.parquet")
+        )
     tables.write(_quarantine_table(found.quarantine), draft.path("quarantine.parquet"))
     reasons = Counter[str]()
     for one in found.quarantine:
@@ -66,7 +88,6 @@ def build(draft: Draft, name: str, shard: int, settings: Settings, reader: Reade
         quarantined=found.quarantined,
         quarantined_by_reason=dict(reasons),
         bytes=sum(len(row["text"].encode()) for row in found.documents),
-        inputs=reader.inputs(shard),
     )
     log.info(
         "%s/%d: %s documents, %s held out, %s quarantined",
@@ -136,12 +157,7 @@ def _row(record: Record, source: str, default_license: str | None) -> dict[str, 
 
 def _quarantine_table(quarantine: Iterable[Quarantine]) -> pa.Table:
     rows = [
-        {
-            "url": one.locator,
-            "reason": one.reason,
-            "detail": _detail(one),
-        }
-        for one in quarantine
+        {"url": one.locator, "reason": one.reason, "detail": _detail(one)} for one in quarantine
     ]
     return pa.Table.from_pylist(rows, tables.QUARANTINE)
 
@@ -150,7 +166,7 @@ def _detail(one: Quarantine) -> str:
     return one.detail.encode("utf-8", "backslashreplace").decode()[:_MAX_DETAIL_CHARACTERS]
 
 
-def _check_quarantine(found: _Shard, name: str, allowed: float) -> None:
+def _check_quarantine(found: _Shard, allowed: float) -> None:
     total = len(found.documents) + len(found.heldout) + found.quarantined
     if found.quarantined > allowed * total:
         first = "\n".join(
@@ -158,18 +174,18 @@ def _check_quarantine(found: _Shard, name: str, allowed: float) -> None:
             for one in found.quarantine[:_SHOWN_REASONS]
         )
         raise UserError(
-            f"sources.{name}: {found.quarantined:,} of {total:,} records are no documents, more "
+            f"{found.quarantined:,} of {total:,} records are no documents, more "
             f"than the fraction {allowed:g} that max_quarantined allows; the first are\n{first}\n"
-            f"Correct them, or raise sources.{name}.max_quarantined"
+            "Correct them, or raise max_quarantined of this source"
         )
 
 
-def _check_other_shards(reader: Reader, name: str, empty: int, shards: int) -> None:
+def _check_other_shards(reader: Reader, empty: int, shards: int) -> None:
     """Raise UserError unless some other shard has a document: then this one may be empty."""
     if not any(_has_document(reader.read(shard)) for shard in range(shards) if shard != empty):
         raise UserError(
-            f"sources.{name}: no document in the whole source; correct what it reads "
-            "(`paths`, `packages`, `content`), or remove it"
+            "no document in the whole source: correct what it reads (`paths`, `packages`, "
+            "`content`), or remove it"
         )
 
 
@@ -186,23 +202,10 @@ def main() -> None:
     arguments_of.add_argument("--shard", required=True, type=int, help="counted from 0")
     arguments = arguments_of.parse_args()
     settings = parse_settings(Settings, arguments.settings)
-    name, shard = arguments.source, arguments.shard
-    if not 0 <= shard < settings.source.shards:
-        raise UserError(f"--shard {shard}: sources.{name}.shards is {settings.source.shards}")
     try:
-        reader = reader_of(settings.source)
-        inputs = reader.inputs(shard)
+        collect(arguments.source, arguments.shard, settings)
     except UserError as error:
-        raise UserError(f"sources.{name}: {error}") from None
-    make(
-        lambda draft: build(draft, name, shard, settings, reader),
-        output=layout.documents(name, shard),
-        module="scripts.collect.documents",
-        # The name is part of the ids; files and packages are known by their content or version.
-        settings={"name": name, "shard": shard, "inputs": inputs}
-        | settings.model_dump(mode="json"),
-        inputs=[],
-    )
+        raise UserError(f"sources.{arguments.source}: {error}") from error
 
 
 if __name__ == "__main__":

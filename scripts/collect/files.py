@@ -20,8 +20,8 @@ _Unit = TypeVar("_Unit")
 def matched(patterns: Sequence[str], reader: str) -> list[Path]:
     """Return the files that the patterns match, sorted, each once.
 
-    A pattern may use ``*``, ``?`` and ``**``; a folder stands for the files below it that have one
-    of the reader's suffixes. Raises UserError for a pattern without any file.
+    A pattern is a file, a folder, which stands for the files below it that have one of the reader's
+    suffixes, or a glob with ``*``, ``?``, ``**``. Raises UserError for one that matches no file.
     """
     files: set[Path] = set()
     for pattern in patterns:
@@ -39,14 +39,14 @@ def matched(patterns: Sequence[str], reader: str) -> list[Path]:
 
 
 def _files_of(pattern: str, suffixes: tuple[str, ...]) -> Iterator[Path]:
-    for name in glob.iglob(pattern, recursive=True):
-        path = Path(name)
-        if path.is_dir() and "*" not in pattern:
-            yield from (
-                file for file in path.rglob("*") if file.name.endswith(suffixes) and file.is_file()
-            )
-        elif path.is_file():
-            yield path
+    path = Path(pattern)
+    if path.is_dir():
+        found = (file for file in path.rglob("*") if file.name.endswith(suffixes))
+    elif path.exists():  # before it is taken for a glob: brackets are allowed in names
+        found = iter([path])
+    else:
+        found = map(Path, glob.iglob(pattern, recursive=True))
+    return (file for file in found if file.is_file())
 
 
 def share(units: Sequence[_Unit], shard: int, shards: int) -> Sequence[_Unit]:

@@ -5,12 +5,14 @@ touches and nothing else. Everything that can be known to be wrong before a job 
 here, which names the key, the value and the remedy.
 """
 
+import difflib
 import json
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from scripts.common import attributes
 from scripts.common.errors import UserError
 from scripts.common.quantity import Tokens
 
@@ -275,9 +277,8 @@ class Config(Model):
         return self
 
     def _source_problems(self) -> Iterator[str]:
-        for name, rater in self.raters.items():
-            for key in sorted({*rater.positive, *rater.negative} - set(self.sources)):
-                yield f"raters.{name}: no source is called {key!r}"
+        yield from self._rater_problems()
+        yield from self._bound_problems()
         if sorted(self.deduplicate.preference) != sorted(self.sources):
             yield (
                 "deduplicate.preference must list every source once: "
@@ -287,6 +288,28 @@ class Config(Model):
             yield f"select: no entry for domain {name!r}; add `{name}: {{}}` to keep all of it"
         for name in sorted(set(self.select) - self.domains()):
             yield f"select.{name}: no source has this domain; known are {sorted(self.domains())}"
+
+    def _rater_problems(self) -> Iterator[str]:
+        for name, rater in self.raters.items():
+            if name in attributes.RESERVED:
+                yield f"raters.{name}: another attribute has this name; call the rater otherwise"
+            for key in sorted({*rater.positive, *rater.negative} - set(self.sources)):
+                yield f"raters.{name}: no source is called {key!r}"
+            for key in sorted(set(rater.positive) & set(rater.negative)):
+                yield f"raters.{name}: {key!r} is both positive and negative"
+
+    def _bound_problems(self) -> Iterator[str]:
+        known = [*attributes.BOUNDABLE, *self.raters]
+        for domain, select in self.select.items():
+            for name, (low, high) in select.bounds.items():
+                if name not in known:
+                    near = difflib.get_close_matches(name, known) or sorted(known)
+                    yield (
+                        f"select.{domain}.bounds.{name}: nothing computes this attribute; "
+                        f"did you mean one of {near}?"
+                    )
+                if low is not None and high is not None and low > high:
+                    yield f"select.{domain}.bounds.{name}: {low} is above {high}; swap them"
 
     def _phase_problems(self) -> Iterator[str]:
         known = self.domains() | set(self.sources)

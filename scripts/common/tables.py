@@ -1,7 +1,8 @@
 """The Parquet tables that stages hand to each other, and how they are read and written."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -43,10 +44,29 @@ def write(table: pa.Table, path: Path) -> None:
     pq.write_table(table, path, compression="zstd", compression_level=3, row_group_size=ROW_GROUP_ROWS)
 
 
-def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read a table, or some of its columns; raises UserError for a damaged file."""
+def read(
+    path: Path,
+    columns: Sequence[str] | None = None,
+    filters: list[tuple[str, str, Any]] | None = None,
+) -> pa.Table:
+    """Read a table, or some of its columns and rows (pyarrow's ``filters``).
+
+    Raises UserError for a damaged file.
+    """
     try:
-        return pq.read_table(path, columns=columns, partitioning=None)
+        return pq.read_table(path, columns=columns, filters=filters, partitioning=None)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path} is no readable Parquet file ({error}): make it again") from error
+
+
+def batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Yield some columns of a table, a row group's rows at a time, so that memory stays bounded.
+
+    Raises UserError for a damaged file.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            yield from file.iter_batches(ROW_GROUP_ROWS, columns=columns)
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path} is no readable Parquet file ({error}): make it again") from error
 

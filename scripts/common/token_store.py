@@ -42,7 +42,7 @@ class TokenStore:
         Raises UserError for missing or truncated members, and for sizes that contradict each other.
         """
         artifact = Artifact.load(content_path)
-        ids = _map_ids(artifact.member(IDS), np.dtype(artifact.counts["dtype"]))
+        ids = _map_ids(artifact.member(IDS), np.dtype(artifact.counts["dtype"]).newbyteorder("<"))
         offsets = np.load(artifact.member(OFFSETS), mmap_mode="r", allow_pickle=False)
         document_ids = np.load(artifact.member(DOCUMENTS), mmap_mode="r", allow_pickle=False)
         if len(offsets) != len(document_ids) + 1 or offsets[0] != 0 or offsets[-1] != len(ids):

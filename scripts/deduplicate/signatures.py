@@ -25,7 +25,7 @@ from scripts.deduplicate.minhash import permutations, shingles, signatures
 log = logging.getLogger(__name__)
 
 EXACT_BYTES = 16
-_MINHASH_ITEM = np.dtype("<u4")
+MINHASH_ITEM = np.dtype("<u4")
 
 
 class Settings(Model):
@@ -43,7 +43,7 @@ def schema(permutations: int) -> pa.Schema:
             pa.field("id", pa.int64(), nullable=False),
             pa.field("heldout", pa.bool_(), nullable=False),
             pa.field("exact", pa.binary(EXACT_BYTES), nullable=False),
-            pa.field("minhash", pa.binary(permutations * _MINHASH_ITEM.itemsize)),
+            pa.field("minhash", pa.binary(permutations * MINHASH_ITEM.itemsize)),
         ]
     )
 
@@ -64,7 +64,7 @@ def build(draft: Draft, documents: Artifact, settings: Settings) -> None:
             for ids, texts in _batches(documents.member(f"{name}.parquet")):
                 grams = shingles(texts, settings.shingle_words)
                 wordless = np.diff(grams.offsets) == 0
-                minhashes = signatures(grams, parameters).astype(_MINHASH_ITEM, copy=False)
+                minhashes = signatures(grams, parameters).astype(MINHASH_ITEM, copy=False)
                 writer.write_table(
                     pa.table(
                         [

@@ -43,26 +43,36 @@ class Intake:
 
 def read_intake(source: str, domain: str, shards: int) -> Intake:
     """Add up a source's shards from its documents and selections."""
-    bytes_, licenses, fates = 0, Counter[str](), Counter[str]()
+    size, licenses, fates = 0, Counter[str](), Counter[str]()
     for shard in range(shards):
         documents = Artifact.load(layout.documents(source, shard))
-        bytes_ += documents.counts["bytes"]
-        fates[HELD_OUT] += documents.counts["heldout"]
-        fates[QUARANTINED] += documents.counts["quarantined"]
-        licenses += _values(documents, "documents.parquet", "license", _NOT_STATED)
-        selection = Artifact.load(layout.selection(source, shard))
-        fates += _values(selection, "selection.parquet", "reason", KEPT)
-    return Intake(source, domain, bytes_, dict(licenses.most_common()), dict(fates))
+        size += documents.counts["bytes"]
+        licenses += _licenses(documents)
+        selection = Artifact.load(layout.selection(source, shard)).counts
+        fates += Counter(selection["dropped"])
+        fates += Counter(
+            {
+                KEPT: selection["kept"],
+                HELD_OUT: documents.counts["heldout"],
+                QUARANTINED: documents.counts["quarantined"],
+            }
+        )
+    return Intake(source, domain, size, dict(_ranked(licenses)), dict(fates))
 
 
-def _values(artifact: Artifact, member: str, column: str, null: str) -> Counter[str]:
-    """Count the values of a column, with the sum's ties in the order of the names."""
-    values = pc.value_counts(tables.read(artifact.member(member), [column]).column(column))
-    counted = {
-        null if entry["values"] is None else entry["values"]: entry["counts"]
-        for entry in values.to_pylist()
-    }
-    return Counter(dict(sorted(counted.items())))
+def _licenses(documents: Artifact) -> Counter[str]:
+    table = tables.read(documents.member("documents.parquet"), ["license"])
+    return Counter(
+        {
+            entry["values"] or _NOT_STATED: entry["counts"]
+            for entry in pc.value_counts(table.column("license")).to_pylist()
+        }
+    )
+
+
+def _ranked(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return the entries by frequency, equals by name."""
+    return sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
 
 
 def fates(intakes: Sequence[Intake]) -> list[str]:
@@ -70,8 +80,5 @@ def fates(intakes: Sequence[Intake]) -> list[str]:
     total: Counter[str] = Counter()
     for intake in intakes:
         total += Counter(intake.fates)
-    reasons = sorted(
-        (name for name in total if name not in (KEPT, HELD_OUT, QUARANTINED)),
-        key=lambda name: (-total[name], name),
-    )
+    reasons = [name for name, _ in _ranked(total) if name not in (KEPT, HELD_OUT, QUARANTINED)]
     return [KEPT, *reasons, *(name for name in (HELD_OUT, QUARANTINED) if total[name])]

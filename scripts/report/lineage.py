@@ -4,7 +4,9 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 from scripts.common import layout
 from scripts.common.errors import UserError
@@ -12,74 +14,63 @@ from scripts.common.errors import UserError
 
 @dataclass(frozen=True)
 class Stages:
-    """Programs with the number of artifacts that each made, and which feeds which."""
+    """Programs with the number of artifacts that each made, and those that feed each."""
 
     artifacts: Mapping[str, int]
-    edges: frozenset[tuple[str, str]]
+    feeding: Mapping[str, frozenset[str]]
 
     def layers(self) -> list[list[str]]:
         """Return the programs by their longest path from a beginning, each layer by name."""
         depth: dict[str, int] = {}
-
-        def measure(name: str) -> int:
-            if name not in depth:
-                feeding = [start for start, end in self.edges if end == name and start != name]
-                depth[name] = 1 + max(map(measure, feeding), default=-1)
-            return depth[name]
-
+        for name in TopologicalSorter(self.feeding).static_order():
+            depth[name] = 1 + max((depth[origin] for origin in self.feeding[name]), default=-1)
         layers: dict[int, list[str]] = defaultdict(list)
-        for name in sorted(self.artifacts):
-            layers[measure(name)].append(name)
+        for name in sorted(depth):
+            layers[depth[name]].append(name)
         return [layers[level] for level in sorted(layers)]
 
     def direct_edges(self) -> list[tuple[str, str]]:
         """Return the edges that no longer path replaces (the transitive reduction)."""
-        after = {name: {end for start, end in self.edges if start == name} for name in self.artifacts}
-
-        def reaches(start: str, goal: str) -> bool:
-            return goal in after[start] or any(
-                reaches(step, goal) for step in after[start] if step != start
-            )
-
+        before: dict[str, frozenset[str]] = {}  # all programs upstream of each
+        for name in TopologicalSorter(self.feeding).static_order():
+            before[name] = self.feeding[name].union(*(before[one] for one in self.feeding[name]))
         return sorted(
-            (start, end)
-            for start, end in self.edges
-            if start != end
-            and not any(reaches(step, end) for step in after[start] - {end, start})
+            (origin, name)
+            for name, origins in self.feeding.items()
+            for origin in origins
+            if not any(origin in before[other] for other in origins)
         )
 
 
 def read_stages(inputs: Iterable[Path]) -> Stages:
     """Walk the manifests from the content records ``inputs`` back to the sources.
 
-    Raises UserError where a manifest is missing.
+    A program that feeds itself, as a phase its child, is drawn once and without an edge. Raises
+    UserError where a manifest is missing.
     """
-    modules: dict[str, str] = {}
-    edges: set[tuple[str, str]] = set()
-    links: list[tuple[str, str]] = []
+    manifests: dict[str, Mapping[str, Any]] = {}
     pending = [path.as_posix() for path in inputs]
     while pending:
         path = pending.pop()
-        if path in modules:
-            continue
-        manifest = _manifest(Path(path))
-        modules[path] = _short(manifest["module"])
-        links.extend((origin, path) for origin in manifest["inputs"])
-        pending.extend(manifest["inputs"])
-    edges.update((modules[origin], modules[path]) for origin, path in links)
-    return Stages(dict(sorted(Counter(modules.values()).items())), frozenset(edges))
+        if path not in manifests:
+            manifests[path] = _manifest(Path(path))
+            pending.extend(manifests[path]["inputs"])
+    program = {path: manifest["module"].removeprefix("scripts.") for path, manifest in manifests.items()}
+    feeding: dict[str, set[str]] = {name: set() for name in sorted(program.values())}
+    for path, manifest in manifests.items():
+        feeding[program[path]].update(program[origin] for origin in manifest["inputs"])
+    return Stages(
+        dict(sorted(Counter(program.values()).items())),
+        {name: frozenset(origins - {name}) for name, origins in feeding.items()},
+    )
 
 
-def _short(module: str) -> str:
-    """Return ``scripts.train.phase`` as ``train.phase``."""
-    return module.removeprefix("scripts.")
-
-
-def _manifest(content: Path) -> Mapping[str, dict[str, str]]:
+def _manifest(content: Path) -> Mapping[str, Any]:
     path = content.with_name(layout.MANIFEST)
     try:
-        return json.loads(path.read_bytes())
+        manifest: Mapping[str, Any] = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise UserError(
             f"{path} cannot be read ({error}): delete {content} and run Snakemake again"
         ) from None
+    return manifest

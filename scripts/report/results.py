@@ -1,6 +1,5 @@
 """What was gained and what was kept: scores, paired differences and their verdicts."""
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ import pyarrow as pa
 from scripts.common import layout, tables
 from scripts.common.artifact import Artifact
 from scripts.common.config import Phase
-from scripts.common.errors import UserError
 
 BETTER, WORSE, UNDECIDED = "better", "worse", "undecided"
 RETAINED, LOST = "retained", "lost"
@@ -26,9 +24,6 @@ class Delta:
     task: str
     group: str
     metric: str
-    n: int
-    mean_phase: float
-    mean_against: float
     gain: float
     low: float
     high: float
@@ -76,17 +71,9 @@ class Verdict:
 
 
 def read_deltas() -> list[Delta]:
-    """Read the comparison; raises UserError naming the columns that it lacks."""
+    """Read the comparison, in its order."""
     path = Artifact.load(layout.comparison()).member("comparison.parquet")
-    table = tables.read(path)
-    _require(table, _COLUMNS, path)
-    return [_delta(row) for row in table.to_pylist()]
-
-
-_COLUMNS = (
-    "phase", "against", "task", "group", "metric", "higher_is_better", "n", "mean_phase",
-    "mean_against", "delta", "low", "high", "better", "worse", "retained", "margin",
-)  # fmt: skip
+    return [_delta(row) for row in tables.read(path).to_pylist()]
 
 
 def _delta(row: Mapping[str, Any]) -> Delta:
@@ -94,9 +81,9 @@ def _delta(row: Mapping[str, Any]) -> Delta:
     if not row["higher_is_better"]:
         gain, low, high = -gain, -high, -low
     verdict = BETTER if row["better"] else WORSE if row["worse"] else UNDECIDED
-    names = {key: row[key] for key in ("phase", "against", "task", "group", "metric", "n")}
-    means = {key: row[key] for key in ("mean_phase", "mean_against", "margin", "retained")}
-    return Delta(**names, **means, gain=gain, low=low, high=high, verdict=verdict)
+    same = ("phase", "against", "task", "group", "metric", "margin", "retained")
+    told = {key: row[key] for key in same}
+    return Delta(**told, gain=gain, low=low, high=high, verdict=verdict)
 
 
 def verdicts(
@@ -126,39 +113,24 @@ Scores = dict[tuple[str, str, str], dict[str, float]]
 
 
 def read_scores(phases: Sequence[str], tasks: Sequence[str]) -> Scores:
-    """Return the weighted mean by (task, group, metric) and phase."""
+    """Return the mean by (task, group, metric) and phase, as the evaluations count it."""
     scores: Scores = defaultdict(dict)
     for task in tasks:
         for phase in phases:
-            for group, metric, mean in _weighted_means(phase, task):
-                scores[task, group, metric][phase] = mean
+            for group, metrics in Artifact.load(layout.evaluation(phase, task)).counts.items():
+                for metric, cell in metrics.items():
+                    scores[task, group, metric][phase] = cell["mean"]
     return dict(sorted(scores.items()))
 
 
-def _weighted_means(phase: str, task: str) -> list[tuple[str, str, float]]:
-    path = Artifact.load(layout.evaluation(phase, task)).member("items.parquet")
-    table = tables.read(path)
-    _require(table, ("group", "metric", "value", "weight"), path)
-    weighted = pa.compute.multiply(table.column("value"), table.column("weight"))
-    sums = (
-        table.append_column("weighted", weighted)
-        .group_by(["group", "metric"])
-        .aggregate([("weighted", "sum"), ("weight", "sum")])
-    )
-    return [
-        (row["group"], row["metric"], row["weighted_sum"] / row["weight_sum"])
-        for row in sums.to_pylist()
-    ]
-
-
 def by_position(scores: Scores, task: str) -> dict[str, list[tuple[float, float]]]:
-    """Return (first position, loss) by phase, from the groups of a position-loss task."""
+    """Return (last position, mean loss) by phase, from a position-loss task's ``loss_0256``."""
     curves: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for (scored, group, _), means in scores.items():
+    for (scored, _, metric), means in scores.items():
         if scored == task:
-            first = int(re.findall(r"\d+", group)[0])
+            last = int(metric.removeprefix("loss_"))
             for phase, mean in means.items():
-                curves[phase].append((first, mean))
+                curves[phase].append((last, mean))
     return {phase: sorted(points) for phase, points in curves.items()}
 
 
@@ -194,8 +166,3 @@ def read_hits(source: str, shards: int) -> list[Hits]:
         )
         for task, hits in sorted(by_task.items())
     ]
-
-
-def _require(table: pa.Table, columns: Sequence[str], path: Any) -> None:
-    if missing := sorted(set(columns) - set(table.column_names)):
-        raise UserError(f"{path} has no column {missing}: it was made by other code, make it again")

@@ -55,7 +55,9 @@ def _selected_bytes(shards: Sequence[Shard]) -> int:
 
 
 def _sample_source(shards: Sequence[Shard], budget: int, fraction: float) -> Iterator[str]:
-    tables_by_shard = [_candidates(documents, selection, fraction) for documents, selection in shards]
+    tables_by_shard = [
+        _candidates(documents, selection, fraction) for documents, selection in shards
+    ]
     candidates = pa.concat_tables(tables_by_shard).sort_by("hash")
     ends = np.cumsum(pc.binary_length(candidates["text"]).to_numpy())
     within = int(np.searchsorted(ends, budget, side="right"))
@@ -67,7 +69,9 @@ def _candidates(documents: Artifact, selection: Artifact, fraction: float) -> pa
     """Return hash and text of the selected documents that ``fraction`` of the hashes lets in."""
     kept = read_kept(documents, selection)
     path = documents.member("documents.parquet")
-    groups = [pa.table({"hash": pa.array([], pa.uint64()), "text": pa.array([], pa.large_string())})]
+    groups = [
+        pa.table({"hash": pa.array([], pa.uint64()), "text": pa.array([], pa.large_string())})
+    ]
     with pq.ParquetFile(path) as file:
         first = 0
         for group in range(file.num_row_groups):

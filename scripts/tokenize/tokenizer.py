@@ -5,9 +5,8 @@ of the special tokens, so that nobody else has to load it for those.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
@@ -17,6 +16,7 @@ from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.command import parse_settings, parser, run
 from scripts.common.config import Model, Name
 from scripts.common.errors import UserError
+from scripts.tokenize.folder import tokenizer_files
 from scripts.tokenize.sample import Shard, sample
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,9 @@ def load(folder: Path) -> PreTrainedTokenizerFast:
             "without trust_remote_code"
         ) from error
     if not tokenizer.is_fast:
-        raise UserError(f"tokenizer.path: {folder} has no fast tokenizer: save it as tokenizer.json")
+        raise UserError(
+            f"tokenizer.path: {folder} has no fast tokenizer: save it as tokenizer.json"
+        )
     if tokenizer.eos_token_id is None:
         raise UserError(
             f"tokenizer.path: {folder} has no eos token, which ends every document: "
@@ -93,22 +95,14 @@ def load(folder: Path) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def fingerprint(folder: Path) -> dict[str, str]:
-    """Return the sha256 by name of the files that make up a user's tokenizer."""
-    return {
-        name: canonical.sha256_file(folder / name)
-        for name in config_files(folder)
-    }
-
-
-def build(draft: Draft, shards: Mapping[str, list[Shard]], settings: Settings) -> None:
+def build(draft: Draft, shards: Mapping[str, Sequence[Shard]], settings: Settings) -> None:
     """Write the tokenizer folder, and check that what was written encodes as what was made."""
     wanted = settings.tokenizer
     if wanted.path is not None:
         made = load(Path(wanted.path))
     else:
-        assert wanted.vocabulary is not None  # the config's models see to it
-        made = train(_not_empty(sample(shards, wanted.sample_bytes)), wanted.vocabulary)
+        assert wanted.vocabulary is not None  # the config's model sees to it
+        made = train(_texts(shards, wanted.sample_bytes), wanted.vocabulary)
     made.save_pretrained(draft.folder.as_posix())
     written = load(draft.folder)
     if written(_PROBE)["input_ids"] != made(_PROBE)["input_ids"]:
@@ -116,10 +110,52 @@ def build(draft: Draft, shards: Mapping[str, list[Shard]], settings: Settings) -
             f"tokenizer {wanted.name!r} encodes otherwise once saved and loaded again: "
             "convert it to a tokenizer.json first"
         )
-    draft.counts.update(counts(written))
-    if wanted.vocabulary is not None and draft.counts["vocabulary"] < wanted.vocabulary:
+    size = max(written.get_vocab().values()) + 1  # ids may have gaps
+    draft.counts.update(bos=written.bos_token_id, eos=written.eos_token_id, vocabulary=size)
+    if wanted.vocabulary is not None and size != wanted.vocabulary:
         log.warning(
-            "tokenizer.vocabulary: the sample yields %d tokens of the %d wanted; give more data",
-            draft.counts["vocabulary"], wanted.vocabulary,
-        )  # fmt: skip
-    log.info("%s: %d tokens", wanted.name, draft.counts["vocabulary"])
+            "tokenizer.vocabulary: %d wanted, the sample yields %d", wanted.vocabulary, size
+        )
+    log.info("%s: %d tokens", wanted.name, size)
+
+
+def _texts(shards: Mapping[str, Sequence[Shard]], sample_bytes: int) -> list[str]:
+    texts = list(sample(shards, sample_bytes))
+    if not texts:
+        raise UserError(
+            "no selected document fits tokenizer.sample_bytes: raise it, or loosen `select`"
+        )
+    return texts
+
+
+def main() -> None:
+    settings = parse_settings(Settings, parser(__doc__).parse_args().settings)
+    inputs = {
+        source: [
+            (layout.documents(source, shard), layout.selection(source, shard))
+            for shard in range(shards)
+        ]
+        for source, shards in sorted(settings.sources.items())
+    }
+    files = tokenizer_files(Path(settings.tokenizer.path)) if settings.tokenizer.path else []
+    make(
+        lambda draft: build(draft, _load_all(inputs), settings),
+        output=layout.tokenizer(settings.tokenizer.name),
+        module="scripts.tokenize.tokenizer",
+        settings={
+            **settings.model_dump(mode="json"),
+            "files": {file.name: canonical.sha256_file(file) for file in files},
+        },
+        inputs=[path for pairs in inputs.values() for pair in pairs for path in pair],
+    )
+
+
+def _load_all(inputs: Mapping[str, Sequence[tuple[Path, Path]]]) -> dict[str, list[Shard]]:
+    return {
+        source: [(Artifact.load(documents), Artifact.load(chosen)) for documents, chosen in pairs]
+        for source, pairs in inputs.items()
+    }
+
+
+if __name__ == "__main__":
+    run(main)

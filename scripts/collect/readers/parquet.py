@@ -37,9 +37,7 @@ class ParquetReader:
         try:
             with pq.ParquetFile(file) as parquet:
                 if fault := self._schema_fault(parquet.schema_arrow):
-                    # Once for each row: the shards that share the file count them all.
-                    rows = range(parquet.metadata.num_rows)
-                    yield from (Quarantine(f"{name}:{row}", "wrong_schema", fault) for row in rows)
+                    yield Quarantine(name, "wrong_schema", fault, parquet.metadata.num_rows)
                 else:
                     yield from self._rows(parquet, name)
         except (pa.ArrowInvalid, OSError) as error:

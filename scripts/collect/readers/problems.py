@@ -43,11 +43,16 @@ def _products() -> Iterator[_Numbers]:
 
 
 def _gains_and_losses() -> Iterator[_Numbers]:
-    return ((a, b, c) for a, b in product(range(1, 21), repeat=2) for c in range(1, a + b + 1))
+    return (
+        (a, b, c)
+        for a, b in combinations_with_replacement(range(1, 21), 2)
+        for c in range(1, a + b + 1)
+    )
 
 
 def _boxes() -> Iterator[_Numbers]:
-    return product(range(2, 13), range(2, 13), range(1, 21))
+    factors = combinations_with_replacement(range(2, 13), 2)
+    return ((a, b, c) for (a, b), c in product(factors, range(1, 21)))
 
 
 _KINDS = (
@@ -102,6 +107,7 @@ _KINDS = (
         "How many {things} does {name} have now?",
         lambda a, b, c: a + b - c,
         lambda a, b, c, answer: answer + c - b == a,
+        commutes=True,
     ),
     _Kind(
         "boxes",
@@ -111,6 +117,7 @@ _KINDS = (
         "How many {things} does {name} have?",
         lambda a, b, c: a * b + c,
         lambda a, b, c, answer: answer == sum([b] * a, c),
+        commutes=True,
     ),
 )
 

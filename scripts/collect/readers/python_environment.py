@@ -6,12 +6,14 @@ depends on nothing but their names and versions.
 
 import ast
 import functools
+import gc
 import inspect
 import json
 import platform
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import PurePosixPath
 from pydoc_data.topics import topics
@@ -48,6 +50,7 @@ class PythonEnvironmentReader:
 
     def read(self, shard: int) -> Iterator[Record | Quarantine]:
         units: list[Any]
+        record: Callable[[Any], Record | Quarantine | None]
         match self.source.content:
             case "topics":
                 units, record = sorted(topics.items()), _topic
@@ -103,10 +106,21 @@ def docstrings(code: str, module: str) -> list[tuple[str, str]]:
     Counted are the module, its classes and functions and their members, not what is defined within
     a function. Raises SyntaxError and ValueError for what is no Python source.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _without_collection():
         warnings.simplefilter("ignore")  # invalid escapes in other people's strings
-        tree = ast.parse(code)
-    return list(_sections(tree, module))
+        return list(_sections(ast.parse(code), module))
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Pause the cycle collector, which takes three quarters of the time that large trees take."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _sections(node: _Definition, name: str) -> Iterator[tuple[str, str]]:
@@ -137,12 +151,12 @@ def _read(distribution: metadata.Distribution, path: PurePosixPath) -> Record | 
 
 
 def _description(distribution: metadata.Distribution) -> Record | None:
-    text = distribution.metadata.get_payload() or distribution.metadata["Description"] or ""
+    text = distribution.metadata["Description"] or ""
     if not text.strip():
         return None
     return Record(
         _url(distribution),
-        text.encode("utf-8", "replace").decode(),
+        text,
         license=_license(distribution),
         metadata={"package": _name(distribution), "version": distribution.version},
     )

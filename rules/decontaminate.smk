@@ -1,0 +1,33 @@
+"""Which documents hold what the evaluations ask: an index of items, a scan of each shard."""
+
+
+rule decontaminate_index:
+    input:
+        items=[layout.task_items(task) for task in cfg.item_tasks()],
+        code=program("scripts.decontaminate.index"),
+    output:
+        layout.contamination_index(),
+    params:
+        settings=settings(
+            {"ngram_words": cfg.decontaminate.ngram_words, "tasks": sorted(cfg.item_tasks())}
+        ),
+    log:
+        "results/logs/decontaminate_index.log",
+    shell:
+        "python -m scripts.decontaminate.index --settings {params.settings:q} 2>&1 | tee {log}"
+
+
+rule decontaminate_scan:
+    input:
+        documents=layout.documents("{source}", "{shard}"),
+        index=layout.contamination_index(),
+        code=program("scripts.decontaminate.scan"),
+    output:
+        layout.attributes("{source}", "contamination", "{shard}"),
+    params:
+        settings=settings(cfg.decontaminate),
+    log:
+        "results/logs/decontaminate_scan/{source}/{shard}.log",
+    shell:
+        "python -m scripts.decontaminate.scan --source {wildcards.source}"
+        " --shard {wildcards.shard} --settings {params.settings:q} 2>&1 | tee {log}"

@@ -1,0 +1,35 @@
+"""One HTML page that tells what went in, what was trained and what came of it."""
+
+
+rule report_page:
+    input:
+        documents=each_shard(layout.documents),
+        selections=each_shard(layout.selection),
+        contamination=each_shard(layout.attributes, name="contamination"),
+        orders=[layout.order(phase) for phase in cfg.evaluated_tree()],
+        phases=[layout.phase(phase) for phase in cfg.evaluated_tree()],
+        evaluations=[
+            layout.evaluation(phase, task)
+            for phase in cfg.evaluate.phases
+            for task in cfg.evaluate.tasks
+        ],
+        comparison=layout.comparison(),
+        code=program("scripts.report.page"),
+        template=os.path.relpath(code.ROOT / "scripts/report/page.html.j2"),
+    output:
+        layout.report(),
+    params:
+        settings=settings(
+            {
+                "title": cfg.title,
+                "sources": {
+                    name: {"domain": source.domain, "shards": source.shards}
+                    for name, source in cfg.sources.items()
+                },
+                **cfg.model_dump(mode="json", include={"phases", "evaluate"}),
+            }
+        ),
+    log:
+        "results/logs/report_page.log",
+    shell:
+        "python -m scripts.report.page --settings {params.settings:q} 2>&1 | tee {log}"

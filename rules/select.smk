@@ -1,0 +1,31 @@
+"""The decision which documents stay: it reads attributes, so that a new threshold is cheap."""
+
+
+def selection_of(source):
+    return cfg.select[cfg.sources[source].domain]
+
+
+def raters_of(source):
+    return [name for name in cfg.raters if name in selection_of(source).bounds]
+
+
+rule select_documents:
+    input:
+        documents=layout.documents("{source}", "{shard}"),
+        duplicates=layout.duplicates(),
+        contamination=layout.attributes("{source}", "contamination", "{shard}"),
+        heuristics=layout.attributes("{source}", "heuristics", "{shard}"),
+        scores=lambda wildcards: [
+            layout.attributes(wildcards.source, name, wildcards.shard)
+            for name in raters_of(wildcards.source)
+        ],
+        code=program("scripts.select.documents"),
+    output:
+        layout.selection("{source}", "{shard}"),
+    params:
+        settings=lambda wildcards: settings(selection_of(wildcards.source)),
+    log:
+        "results/logs/select_documents/{source}/{shard}.log",
+    shell:
+        "python -m scripts.select.documents --source {wildcards.source} --shard {wildcards.shard}"
+        " --settings {params.settings:q} 2>&1 | tee {log}"

@@ -1,0 +1,49 @@
+"""From selected documents to flat files of token ids."""
+
+from pathlib import Path
+
+from scripts.tokenize.folder import tokenizer_files
+
+trained_here = cfg.tokenizer.path is None
+
+
+rule tokenize_tokenizer:
+    input:
+        documents=each_shard(layout.documents) if trained_here else [],
+        selection=each_shard(layout.selection) if trained_here else [],
+        files=[] if trained_here else tokenizer_files(Path(cfg.tokenizer.path)),
+        code=program("scripts.tokenize.tokenizer"),
+    output:
+        layout.tokenizer(cfg.tokenizer.name),
+    params:
+        settings=settings(
+            {
+                "tokenizer": cfg.tokenizer.model_dump(mode="json"),
+                "sources": cfg.source_shards() if trained_here else {},
+            }
+        ),
+    log:
+        "results/logs/tokenize_tokenizer.log",
+    threads: 4
+    shell:
+        "RAYON_NUM_THREADS={threads} python -m scripts.tokenize.tokenizer"
+        " --settings {params.settings:q} 2>&1 | tee {log}"
+
+
+rule tokenize_tokens:
+    input:
+        documents=layout.documents("{source}", "{shard}"),
+        selection=layout.selection("{source}", "{shard}"),
+        tokenizer=layout.tokenizer(cfg.tokenizer.name),
+        code=program("scripts.tokenize.tokens"),
+    output:
+        layout.tokens(cfg.tokenizer.name, "{source}", "{shard}"),
+    params:
+        settings=settings({"tokenizer": cfg.tokenizer.name}),
+    log:
+        "results/logs/tokenize_tokens/{source}/{shard}.log",
+    threads: 4
+    shell:
+        "RAYON_NUM_THREADS={threads} python -m scripts.tokenize.tokens"
+        " --source {wildcards.source} --shard {wildcards.shard}"
+        " --settings {params.settings:q} 2>&1 | tee {log}"

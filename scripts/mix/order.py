@@ -1,0 +1,191 @@
+"""Write a phase's training order: rows of segments of documents, by the weights of its mixture.
+
+The weights hold to the token over the phase, and to half a document at any point in it. Every
+source's stream goes on where the phase's parent left it, so no token is read again before all of
+its source's tokens have been. No token is copied: a row names stretches of the tokens artifacts.
+"""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field
+
+from scripts.common import layout
+from scripts.common.artifact import Artifact, Draft, make
+from scripts.common.command import parse_settings, parser, run
+from scripts.common.config import Fraction, Model, Name
+from scripts.common.errors import UserError
+from scripts.common.quantity import Tokens
+from scripts.common.token_store import TokenStore
+from scripts.mix.pack import Segments, cut, interleave
+from scripts.mix.shares import apportion, source_shares
+from scripts.mix.stream import Cursor, Documents, Pieces, take, tokens_read
+
+log = logging.getLogger(__name__)
+
+SEGMENTS = pa.schema(
+    [
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("source", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+        pa.field("shard", pa.int32(), nullable=False),
+        pa.field("start", pa.int64(), nullable=False),  # in tokens of the shard's ids.bin
+        pa.field("length", pa.int32(), nullable=False),
+    ]
+)
+
+
+class MixedSource(Model):
+    domain: Name
+    shards: Annotated[int, Field(ge=1)]
+
+
+class Settings(Model):
+    tokenizer: Name
+    parent: Name | None
+    mixture: dict[Name, Fraction]
+    sources: dict[Name, MixedSource]  # those the mixture may draw on
+    tokens: Tokens
+    context: Annotated[int, Field(gt=1)]
+    batch_tokens: Tokens
+    max_epochs: Annotated[float, Field(gt=0)]
+    seed: int
+
+
+def build(
+    draft: Draft,
+    phase: str,
+    documents: Mapping[str, Documents],
+    parent: Artifact | None,
+    settings: Settings,
+) -> None:
+    """Write ``segments.parquet`` of ``phase`` over the sources' ``documents``.
+
+    Raises UserError where the mixture asks for more than the sources have in ``max_epochs``.
+    """
+    targets = _targets(phase, documents, settings)
+    cursors = _parent_cursors(parent)
+    epochs = dict(parent.counts["epochs"]) if parent else {}
+    streams = {}
+    for source, wanted in targets.items():
+        cursor = _cursor(cursors, documents[source])
+        epochs[source] = _epochs(phase, documents[source], cursor, wanted, settings)
+        streams[source], cursors[source] = take(documents[source], cursor, wanted, settings.seed)
+    _write(draft.path("segments.parquet"), streams, settings.context)
+    total = sum(targets.values())
+    draft.counts.update(
+        batch_tokens=settings.batch_tokens,
+        batches=total // settings.batch_tokens,
+        context=settings.context,
+        cursors={source: cursor.model_dump() for source, cursor in sorted(cursors.items())},
+        epochs=epochs,
+        rows=total // settings.context,
+        tokens=targets,
+        tokens_left_out=settings.tokens - total,  # less than a batch
+    )
+    log.info(
+        "%s: %s tokens in %d rows of %d; %s", phase, f"{total:,}", total // settings.context,
+        settings.context, ", ".join(f"{name} {count / total:.1%}" for name, count in targets.items()),
+    )  # fmt: skip
+
+
+def _targets(phase: str, documents: Mapping[str, Documents], settings: Settings) -> dict[str, int]:
+    """Return the tokens to read from each source; together they are whole batches."""
+    total = settings.tokens // settings.batch_tokens * settings.batch_tokens
+    if total == 0:
+        raise UserError(
+            f"phases.{phase}.tokens: {settings.tokens} is less than one batch of "
+            f"{settings.batch_tokens} (batch_tokens): raise it, or lower batch_tokens"
+        )
+    shares = source_shares(
+        phase,
+        settings.mixture,
+        {name: source.domain for name, source in settings.sources.items()},
+        {name: of_source.tokens for name, of_source in documents.items()},
+    )
+    return {name: tokens for name, tokens in apportion(shares, total).items() if tokens}
+
+
+def _parent_cursors(parent: Artifact | None) -> dict[str, Cursor]:
+    counts: Mapping[str, Any] = parent.counts if parent else {"cursors": {}}
+    return {name: Cursor.model_validate(cursor) for name, cursor in counts["cursors"].items()}
+
+
+def _cursor(cursors: Mapping[str, Cursor], documents: Documents) -> Cursor:
+    """Return where the phase's ancestors left a source; raises UserError if it has changed."""
+    cursor = cursors.get(documents.source, Cursor(epoch_tokens=documents.tokens))
+    if cursor.epoch_tokens != documents.tokens:
+        raise UserError(
+            f"source {documents.source!r} had {cursor.epoch_tokens} tokens in the parent's order "
+            f"and has {documents.tokens} now: make the parent's order again"
+        )
+    return cursor
+
+
+def _epochs(
+    phase: str, documents: Documents, cursor: Cursor, wanted: int, settings: Settings
+) -> float:
+    """Return how often the source will have been read since the first ancestor began.
+
+    Raises UserError if that is more than the phase's ``max_epochs``.
+    """
+    before = tokens_read(documents, cursor)
+    epochs = (before + wanted) / documents.tokens
+    if epochs > settings.max_epochs:
+        raise UserError(
+            f"phase {phase!r} wants {wanted:,} tokens of source {documents.source!r}, which has "
+            f"{documents.tokens:,}; with the {before:,} that its ancestors read that is "
+            f"{epochs:.2f} epochs, over max_epochs {settings.max_epochs:g}: lower its weight, "
+            f"raise phases.{phase}.max_epochs, or add data"
+        )
+    return epochs
+
+
+def _write(path: Path, streams: Mapping[str, Pieces], context: int) -> None:
+    names = pa.array(list(streams), pa.string())
+    index, pieces = interleave(list(streams.values()))
+    with pq.ParquetWriter(path, SEGMENTS, compression="zstd", compression_level=3) as writer:
+        for segments in cut(index, pieces, context):
+            writer.write_table(_table(segments, names))
+
+
+def _table(segments: Segments, names: pa.Array) -> pa.Table:
+    source = pa.DictionaryArray.from_arrays(segments.source, names)
+    columns = [segments.row, source, segments.shard, segments.start, segments.length]
+    return pa.table(columns, schema=SEGMENTS)
+
+
+def main() -> None:
+    command = parser(__doc__)
+    command.add_argument("--phase", required=True)
+    arguments = command.parse_args()
+    settings = parse_settings(Settings, arguments.settings)
+    paths = {
+        name: [layout.tokens(settings.tokenizer, name, shard) for shard in range(source.shards)]
+        for name, source in sorted(settings.sources.items())
+    }
+    parent = [] if settings.parent is None else [layout.order(settings.parent)]
+    make(
+        lambda draft: build(
+            draft,
+            arguments.phase,
+            {name: _open(name, shards) for name, shards in paths.items()},
+            Artifact.load(parent[0]) if parent else None,
+            settings,
+        ),
+        output=layout.order(arguments.phase),
+        module="scripts.mix.order",
+        settings=settings.model_dump(mode="json"),
+        inputs=[*parent, *(path for shards in paths.values() for path in shards)],
+    )
+
+
+def _open(source: str, shards: list[Path]) -> Documents:
+    return Documents.of(source, [TokenStore.open(shard) for shard in shards])
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,207 @@
+"""The page's figures: which data each shows, and how to read it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scripts.common.config import Phase
+from scripts.report import charts, svg
+from scripts.report.charts import Cross, Figure, Interval, Series
+from scripts.report.funnel import HELD_OUT, KEPT, QUARANTINED, Intake, fates
+from scripts.report.lineage import Stages
+from scripts.report.mixture import Mixture
+from scripts.report.results import BETTER, UNDECIDED, WORSE, Delta, Verdict
+from scripts.report.training import Run
+
+VERDICT_COLOURS = {BETTER: "#007a5a", WORSE: "#c0480a", UNDECIDED: "#7b8794"}
+_FATE_COLOURS = {KEPT: "#0072b2", HELD_OUT: "#9aa5b1", QUARANTINED: "#1f2933"}
+
+
+@dataclass(frozen=True)
+class Figures:
+    funnel: Figure
+    mixture: Figure
+    learning_rate: Figure
+    loss: Figure
+    plane: Figure | None
+    forest: Figure | None
+    positions: Sequence[Figure]
+    stages: Figure
+
+
+def funnel(intakes: Sequence[Intake]) -> Figure:
+    reasons = [name for name in fates(intakes) if name not in _FATE_COLOURS]
+    by_reason = {name: svg.colour(index + 1) for index, name in enumerate(reasons)}
+    colours = {
+        name: _FATE_COLOURS[name] if name in _FATE_COLOURS else by_reason[name]
+        for name in fates(intakes)
+    }
+    rows = [(one.source, one.fates, svg.short(one.collected)) for one in intakes]
+    return Figure(
+        "What became of the documents",
+        charts.stacked_bars("Share of documents kept and dropped, by source", rows, colours),
+        "Each bar is one source, all that was collected from it (the number at the right, in "
+        "documents); blue was kept for training, every other colour is a reason to drop. A "
+        "document that failed several tests counts once, under the first.",
+        _readable(colours),
+    )
+
+
+def mixture(mixtures: Sequence[Mixture], intakes: Sequence[Intake]) -> Figure:
+    colours = {one.source: svg.colour(index) for index, one in enumerate(intakes)}
+    rows = [(one.phase, one.tokens, svg.short(one.total)) for one in mixtures]
+    return Figure(
+        "What each phase was trained on",
+        charts.stacked_bars("Share of each source in the tokens of each phase", rows, colours),
+        "Each bar is one phase of training, parted by the share of its tokens that came from each "
+        "source; the number at the right is the phase's tokens.",
+        list(colours.items()),
+    )
+
+
+def _phase_colours(runs: Sequence[Run]) -> dict[str, str]:
+    return {run.phase: svg.colour(index) for index, run in enumerate(runs)}
+
+
+def learning_rate(runs: Sequence[Run]) -> Figure:
+    colours = _phase_colours(runs)
+    series = [Series(run.phase, colours[run.phase], run.lr) for run in runs]
+    return Figure(
+        "Learning rate",
+        charts.lines(
+            "Learning rate over tokens, by phase", series, "tokens, ancestors included",
+            "learning rate", height=220, from_zero=True,
+        ),  # fmt: skip
+        "Each phase begins where its parent ended; phases above the same tokens are branches.",
+        list(colours.items()),
+    )
+
+
+def loss(runs: Sequence[Run]) -> Figure:
+    colours = _phase_colours(runs)
+    series = [Series(run.phase, colours[run.phase], run.loss) for run in runs]
+    window = max(run.window for run in runs)
+    smoothed = f" Points are means of up to {window} steps." if window > 1 else ""
+    return Figure(
+        "Training loss",
+        charts.lines(
+            "Training loss over tokens, by phase", series, "tokens, ancestors included",
+            "cross-entropy, nats per token",
+        ),  # fmt: skip
+        "Each phase's loss is on its own mixture: a jump at a branch is a change of text, not of "
+        "ability. Compare phases by their evaluation below." + smoothed,
+        list(colours.items()),
+    )
+
+
+def plane(deltas: Sequence[Delta]) -> Figure | None:
+    """Return gain against general ability kept, or None where no pair has both."""
+    crosses = [
+        Cross(f"{kept.phase} vs {kept.against}: {gained.group}", _interval(kept), _interval(gained))
+        for kept in deltas
+        if kept.margin is not None
+        for gained in deltas
+        if gained.margin is None and _same_measure(kept, gained)
+    ]
+    if not crosses:
+        return None
+    metric = next(delta.metric for delta in deltas if delta.margin is not None)
+    margin = max(delta.margin for delta in deltas if delta.margin is not None)
+    return Figure(
+        "Gain against general ability kept",
+        charts.plane(
+            "Gain in the trained domains against the change in the general domain", crosses,
+            f"change in the general domain ({metric}, right is better)",
+            f"gain ({metric}, up is better)", margin,
+        ),  # fmt: skip
+        "Each cross is one domain of one comparison, with confidence intervals both ways. Up is a "
+        "gain in that domain. Right of zero, general ability grew; left of the dashed line, the "
+        "loss exceeds the margin that was set beforehand. A bar that crosses a zero line leaves "
+        "that question undecided.",
+        list(VERDICT_COLOURS.items()),
+    )
+
+
+def _same_measure(one: Delta, other: Delta) -> bool:
+    key = (one.phase, one.against, one.task, one.metric)
+    return key == (other.phase, other.against, other.task, other.metric)
+
+
+def _interval(delta: Delta, label: str = "") -> Interval:
+    return Interval(label, delta.gain, delta.low, delta.high, VERDICT_COLOURS[delta.verdict])
+
+
+def forest(verdicts: Sequence[Verdict], confidence: float) -> Figure | None:
+    """Return the paired differences with their intervals, or None where nothing is compared."""
+    metrics = sorted({delta.metric for verdict in verdicts for delta in verdict.deltas})
+    panels = [
+        (
+            f"{verdict.phase} against {verdict.against}, {verdict.role} ({metric})",
+            [_interval(delta, delta.label) for delta in verdict.deltas if delta.metric == metric],
+        )
+        for metric in metrics
+        for verdict in verdicts
+    ]
+    filled = [(title, rows) for title, rows in panels if rows]
+    if not filled:
+        return None
+    return Figure(
+        "Paired differences",
+        charts.forest("Paired differences with confidence intervals", filled),
+        "Each dot is the mean difference over the same items, turned so that right is better, "
+        f"with its {confidence:.0%} confidence interval (bootstrap over documents). Grey "
+        "is undecided: the interval spans zero, or does not survive the correction for many tests.",
+        list(VERDICT_COLOURS.items()),
+    )
+
+
+def positions(
+    task: str,
+    curves: Mapping[str, Sequence[tuple[float, float]]],
+    phases: Mapping[str, Phase],
+) -> Figure:
+    """Return loss by position of the phases with a context of their own, and their parents."""
+    extended = [
+        name
+        for name in curves
+        if (parent := phases[name].parent) is not None
+        and phases[name].context != phases[parent].context
+    ]
+    parents = {phases[name].parent for name in extended}
+    shown = [name for name in curves if name in parents or name in extended] or list(curves)
+    series = [
+        Series(name, svg.colour(index), curves[name], dashed=name in parents)
+        for index, name in enumerate(shown)
+    ]
+    return Figure(
+        f"Loss by position ({task})",
+        charts.lines(
+            "Loss by position in long held-out documents", series, "position in the context, tokens",
+            "cross-entropy, nats per token",
+        ),  # fmt: skip
+        "Lower is better. A phase that learned to use its longer context keeps falling to the "
+        "right; its parent (dashed) rises past the context that it was trained on.",
+        [(one.label, one.colour) for one in series],
+    )
+
+
+def stages(made: Stages) -> Figure:
+    names = list(made.artifacts)
+    folders = sorted({name.split(".")[0] for name in names})
+    colours = {name: svg.colour(folders.index(name.split(".")[0])) for name in names}
+    notes = {
+        name: f"{count} artifact{'s' if count > 1 else ''}" for name, count in made.artifacts.items()
+    }
+    return Figure(
+        "How the results were made",
+        charts.graph(
+            "Graph of the programs behind this report", made.layers(), made.direct_edges(), notes,
+            colours,
+        ),  # fmt: skip
+        "Each box is a program, with the number of artifacts that it made for this report; data "
+        "flow downwards. Read from the artifacts' manifests; an edge that a longer path implies is "
+        "not drawn.",
+    )
+
+
+def _readable(colours: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(name.replace("_", " "), colour) for name, colour in colours.items()]
