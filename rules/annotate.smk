@@ -7,10 +7,10 @@ rule annotate_heuristics:
         code=program("scripts.annotate.heuristics"),
     output:
         layout.attributes("{source}", "heuristics", "{shard}"),
-    params:
-        settings=settings({}),
     log:
         "results/logs/annotate_heuristics/{source}/{shard}.log",
+    params:
+        settings=settings({}),
     shell:
         "python -m scripts.annotate.heuristics --source {wildcards.source} --shard {wildcards.shard}"
         " --settings {params.settings:q} 2>&1 | tee {log}"
@@ -26,6 +26,8 @@ rule annotate_rater:
         code=program("scripts.annotate.rater"),
     output:
         layout.rater("{rater}"),
+    log:
+        "results/logs/annotate_rater/{rater}.log",
     params:
         settings=lambda wildcards: settings(
             {
@@ -35,8 +37,6 @@ rule annotate_rater:
                 },
             }
         ),
-    log:
-        "results/logs/annotate_rater/{rater}.log",
     shell:
         "python -m scripts.annotate.rater --rater {wildcards.rater}"
         " --settings {params.settings:q} 2>&1 | tee {log}"
@@ -49,10 +49,10 @@ rule annotate_quality:
         code=program("scripts.annotate.quality"),
     output:
         layout.attributes("{source}", "{rater}", "{shard}"),
-    params:
-        settings=settings({}),
     log:
         "results/logs/annotate_quality/{source}/{rater}/{shard}.log",
+    params:
+        settings=settings({}),
     shell:
         "python -m scripts.annotate.quality --source {wildcards.source} --shard {wildcards.shard}"
         " --rater {wildcards.rater} --settings {params.settings:q} 2>&1 | tee {log}"

@@ -21,6 +21,8 @@ rule collect_documents:
         code=program("scripts.collect.documents"),
     output:
         layout.documents("{source}", "{shard}"),
+    log:
+        "results/logs/collect_documents/{source}/{shard}.log",
     params:
         settings=lambda wildcards: settings(
             {
@@ -28,8 +30,6 @@ rule collect_documents:
                 "heldout": cfg.heldout.model_dump(mode="json"),
             }
         ),
-    log:
-        "results/logs/collect_documents/{source}/{shard}.log",
     shell:
         "python -m scripts.collect.documents"
         " --source {wildcards.source} --shard {wildcards.shard}"

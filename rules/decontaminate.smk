@@ -3,7 +3,7 @@
 
 rule decontaminate_index:
     input:
-        items=[layout.task_items(task) for task in cfg.item_tasks()],
+        task=[layout.task_items(task) for task in cfg.item_tasks()],
         code=program("scripts.decontaminate.index"),
     output:
         layout.contamination_index(),

@@ -37,14 +37,14 @@ rule build_items:
         code=program("scripts.evaluate.items"),
     output:
         layout.task_items("{task}"),
-    params:
-        settings=lambda wildcards: task_settings(
-            wildcards.task, cfg.evaluate.tasks[wildcards.task].sources
-        ),
     log:
         "results/logs/build_items/{task}.log",
     wildcard_constraints:
         task="|".join(tasks_of("lm-eval")) or "none",
+    params:
+        settings=lambda wildcards: task_settings(
+            wildcards.task, cfg.evaluate.tasks[wildcards.task].sources
+        ),
     shell:
         "python -m scripts.evaluate.items --task {wildcards.task}"
         " --settings {params.settings:q} 2>&1 | tee {log}"
@@ -53,19 +53,17 @@ rule build_items:
 rule evaluate_harness:
     input:
         phase=layout.phase("{phase}"),
-        items=layout.task_items("{task}"),
-        task_file=os.path.join(
-            os.path.relpath(workflow.basedir), "config", "tasks", "{task}.yaml"
-        ),
+        task=layout.task_items("{task}"),
+        task_file=os.path.join(os.path.relpath(workflow.basedir), "config", "tasks", "{task}.yaml"),
         code=program("scripts.evaluate.harness"),
     output:
         layout.evaluation("{phase}", "{task}"),
-    params:
-        settings=settings({}),
     log:
         "results/logs/evaluate_harness/{phase}/{task}.log",
     wildcard_constraints:
         task="|".join(tasks_of("lm-eval")) or "none",
+    params:
+        settings=settings({}),
     shell:
         "python -m scripts.evaluate.harness --phase {wildcards.phase} --task {wildcards.task}"
         " --task-file {input.task_file:q} --settings {params.settings:q} 2>&1 | tee {log}"
@@ -78,16 +76,16 @@ rule evaluate_bits_per_byte:
         code=program("scripts.evaluate.bits_per_byte"),
     output:
         layout.evaluation("{phase}", "{task}"),
+    log:
+        "results/logs/evaluate_bits_per_byte/{phase}/{task}.log",
+    wildcard_constraints:
+        task="|".join(tasks_of("bits-per-byte")) or "none",
     params:
         settings=lambda wildcards: task_settings(
             wildcards.task,
             cfg.sources,
             domains={name: source.domain for name, source in cfg.sources.items()},
         ),
-    log:
-        "results/logs/evaluate_bits_per_byte/{phase}/{task}.log",
-    wildcard_constraints:
-        task="|".join(tasks_of("bits-per-byte")) or "none",
     shell:
         "python -m scripts.evaluate.bits_per_byte --phase {wildcards.phase}"
         " --task {wildcards.task} --settings {params.settings:q} 2>&1 | tee {log}"
@@ -100,12 +98,12 @@ rule evaluate_position_loss:
         code=program("scripts.evaluate.position_loss"),
     output:
         layout.evaluation("{phase}", "{task}"),
-    params:
-        settings=lambda wildcards: task_settings(wildcards.task, cfg.sources),
     log:
         "results/logs/evaluate_position_loss/{phase}/{task}.log",
     wildcard_constraints:
         task="|".join(tasks_of("position-loss")) or "none",
+    params:
+        settings=lambda wildcards: task_settings(wildcards.task, cfg.sources),
     shell:
         "python -m scripts.evaluate.position_loss --phase {wildcards.phase}"
         " --task {wildcards.task} --settings {params.settings:q} 2>&1 | tee {log}"
@@ -121,9 +119,9 @@ rule compare:
         code=program("scripts.evaluate.compare"),
     output:
         layout.comparison(),
-    params:
-        settings=settings(comparison_settings()),
     log:
         "results/logs/compare.log",
+    params:
+        settings=settings(comparison_settings()),
     shell:
         "python -m scripts.evaluate.compare --settings {params.settings:q} 2>&1 | tee {log}"

@@ -1,13 +1,17 @@
 """One HTML page that tells what went in, what was trained and what came of it."""
 
+from scripts.report.training import with_ancestors
+
+reported_phases = with_ancestors(cfg.evaluate.phases, cfg.phases)
+
 
 rule report_page:
     input:
         documents=each_shard(layout.documents),
         selections=each_shard(layout.selection),
         contamination=each_shard(layout.attributes, name="contamination"),
-        orders=[layout.order(phase) for phase in cfg.evaluated_tree()],
-        phases=[layout.phase(phase) for phase in cfg.evaluated_tree()],
+        orders=[layout.order(phase) for phase in reported_phases],
+        phases=[layout.phase(phase) for phase in reported_phases],
         evaluations=[
             layout.evaluation(phase, task)
             for phase in cfg.evaluate.phases
@@ -18,6 +22,8 @@ rule report_page:
         template=os.path.relpath(code.ROOT / "scripts/report/page.html.j2"),
     output:
         layout.report(),
+    log:
+        "results/logs/report_page.log",
     params:
         settings=settings(
             {
@@ -29,7 +35,5 @@ rule report_page:
                 **cfg.model_dump(mode="json", include={"phases", "evaluate"}),
             }
         ),
-    log:
-        "results/logs/report_page.log",
     shell:
         "python -m scripts.report.page --settings {params.settings:q} 2>&1 | tee {log}"

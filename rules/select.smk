@@ -22,10 +22,10 @@ rule select_documents:
         code=program("scripts.select.documents"),
     output:
         layout.selection("{source}", "{shard}"),
-    params:
-        settings=lambda wildcards: settings(selection_of(wildcards.source)),
     log:
         "results/logs/select_documents/{source}/{shard}.log",
+    params:
+        settings=lambda wildcards: settings(selection_of(wildcards.source)),
     shell:
         "python -m scripts.select.documents --source {wildcards.source} --shard {wildcards.shard}"
         " --settings {params.settings:q} 2>&1 | tee {log}"

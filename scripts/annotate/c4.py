@@ -29,7 +29,7 @@ def measures(text: Text) -> dict[str, float]:
     scripted = _lines_with(_JAVASCRIPT, text, lowered)
     legal = _lines_with(_POLICY, text, lowered)
     removed = {*scripted, *legal}
-    kept = (line for line in text.lines if line not in removed)
+    kept = (line for line in text.stripped_lines if line not in removed)
     return {
         "c4_lorem_ipsum": lowered.count("lorem ipsum"),
         "c4_curly_bracket": text.raw.count("{"),
@@ -42,15 +42,14 @@ def measures(text: Text) -> dict[str, float]:
 def _lines_with(pattern: re.Pattern[str], text: Text, lowered: str) -> list[str]:
     if not pattern.search(lowered):  # the common case, told without a look at each line
         return []
-    return [line for line in text.lines if pattern.search(line.lower())]
+    return [line for line in text.stripped_lines if pattern.search(line.lower())]
 
 
 def _sentences(line: str) -> int:
     """Count the sentences of a line; a line that C4's rules remove has none."""
-    stripped = line.strip()
-    if not stripped.endswith(_TERMINALS) or stripped.endswith(_ELLIPSIS):
+    if not line.endswith(_TERMINALS) or line.endswith(_ELLIPSIS):
         return 0
-    words = stripped.split()
+    words = line.split()
     if len(words) < _MIN_WORDS_PER_LINE or max(map(len, words)) > _MAX_WORD_LENGTH:
         return 0
-    return max(len(_SENTENCE_END.findall(stripped)), 1)
+    return max(len(_SENTENCE_END.findall(line)), 1)

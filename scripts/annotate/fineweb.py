@@ -9,7 +9,7 @@ _SHORT_LINE_CHARACTERS = 30
 def measures(text: Text) -> dict[str, float]:
     """Return FineWeb's measures: fractions of lines and characters, and newlines per word."""
     newlines = text.raw.count("\n")
-    terminated = sum(line.rstrip().endswith(_TERMINALS) for line in text.lines)
+    terminated = sum(line.endswith(_TERMINALS) for line in text.stripped_lines)
     short = sum(len(line) <= _SHORT_LINE_CHARACTERS for line in text.lines)
     repeated = text.duplicate_lines.characters
     return {

@@ -11,6 +11,7 @@ from scripts.annotate.text import Duplicates, Text, fraction
 _STOP_WORDS = frozenset({"the", "be", "to", "of", "and", "that", "have", "with"})
 _BULLETS = ("•", "‣", "*", "-")
 _ELLIPSES = ("...", "…")
+_PUNCTUATION_TO_SPACE = str.maketrans(dict.fromkeys(string.punctuation, " "))
 _LETTER = re.compile(r"[^\W\d_]")
 
 
@@ -23,10 +24,8 @@ def quality(text: Text) -> dict[str, float]:
     words = len(text.words)
     hashes = text.raw.count("#")
     ellipses = sum(map(text.raw.count, _ELLIPSES))
-    bullet_lines = sum(line.lstrip().startswith(_BULLETS) for line in text.lines)
-    ellipsis_lines = (
-        sum(line.rstrip().endswith(_ELLIPSES) for line in text.lines) if ellipses else 0
-    )
+    bullet_lines = sum(line.startswith(_BULLETS) for line in text.stripped_lines)
+    ellipsis_lines = sum(line.endswith(_ELLIPSES) for line in text.stripped_lines)
     return {
         "gopher_words": words,
         "gopher_mean_word_length": fraction(sum(map(len, text.words)), words),
@@ -50,10 +49,11 @@ def repetition(text: Text) -> dict[str, float]:
 
 
 def _words_with_letters(text: Text) -> int:
-    return sum(count for word, count in text.word_counts.items() if _LETTER.search(word))
+    return sum(
+        count for word, count in text.word_counts.items() if word.isalpha() or _LETTER.search(word)
+    )
 
 
 def _distinct_stop_words(text: Text) -> frozenset[str]:
-    return _STOP_WORDS.intersection(
-        word.strip(string.punctuation).lower() for word in text.word_counts
-    )
+    vocabulary = " ".join(text.word_counts).lower().translate(_PUNCTUATION_TO_SPACE)
+    return _STOP_WORDS.intersection(vocabulary.split())

@@ -6,6 +6,7 @@ repeats an (n - 1)-gram can repeat an n-gram, each level looks at what is left o
 and longer n-grams cost next to nothing.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -33,7 +34,7 @@ class _Words:
         lengths: list[int] = []
         first = 0
         for text in texts:
-            vocabulary = dict(zip(text.word_counts, range(first, first + len(text.word_counts))))
+            vocabulary = dict(zip(text.word_counts, itertools.count(first), strict=False))
             numbers.extend(map(vocabulary.__getitem__, text.words))
             lengths.extend(map(len, text.words))
             first += len(vocabulary)
@@ -120,7 +121,7 @@ def _later_occurrences(repeated: _Repeated) -> list[int]:
     met: set[int] = set()
     found = []
     free = 0
-    for start, number in zip(repeated.starts.tolist(), repeated.numbers.tolist()):
+    for start, number in zip(repeated.starts.tolist(), repeated.numbers.tolist(), strict=True):
         if start < free:
             continue
         if number in met:

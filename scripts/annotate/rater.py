@@ -66,9 +66,8 @@ def build(draft: Draft, name: str, settings: Settings) -> None:
         for example in _read(candidates[:per_side], good=side == "positive")
     ]
     examples.sort(key=lambda example: example.order)
-    validation, training = examples[::_VALIDATION_ONE_IN], [
-        example for place, example in enumerate(examples) if place % _VALIDATION_ONE_IN
-    ]
+    validation = examples[::_VALIDATION_ONE_IN]
+    training = [example for place, example in enumerate(examples) if place % _VALIDATION_ONE_IN]
     with tempfile.TemporaryDirectory() as folder:
         model.train(
             ((example.text, example.good) for example in training),
@@ -101,7 +100,7 @@ class _Candidate:
 
 def _candidates(settings: Settings, sources: list[str], name: str) -> list[_Candidate]:
     """Return the documents of one side, in the order of their ids' hashes."""
-    found = []
+    found: list[_Candidate] = []
     for source in sources:
         for content in settings.documents(source):
             path = Artifact.load(content).member("documents.parquet")
@@ -112,7 +111,7 @@ def _candidates(settings: Settings, sources: list[str], name: str) -> list[_Cand
 
 
 def _read(candidates: list[_Candidate], good: bool) -> list[Example]:
-    examples = []
+    examples: list[Example] = []
     for path in sorted({candidate.path for candidate in candidates}):
         here = [candidate for candidate in candidates if candidate.path == path]
         rows = pa.array([candidate.row for candidate in here], pa.int64())

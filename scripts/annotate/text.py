@@ -31,6 +31,10 @@ class Text:
         return [line for line in self.raw.split("\n") if line and not line.isspace()]
 
     @cached_property
+    def stripped_lines(self) -> list[str]:
+        return [line.strip() for line in self.lines]
+
+    @cached_property
     def paragraphs(self) -> list[str]:
         return [stripped for part in self.raw.split("\n\n") if (stripped := part.strip())]
 

@@ -75,9 +75,7 @@ def build(draft: Draft, name: str, shard: int, settings: Settings, reader: Reade
     if not found.documents and not found.heldout:
         _check_other_shards(reader, shard, settings.source.shards)
     for member, rows in (("documents", found.documents), ("heldout", found.heldout)):
-        tables.write(
-            pa.Table.from_pylist(rows, tables.DOCUMENTS), draft.path(f"{member}.parquet")
-        )
+        tables.write(pa.Table.from_pylist(rows, tables.DOCUMENTS), draft.path(f"{member}.parquet"))
     tables.write(_quarantine_table(found.quarantine), draft.path("quarantine.parquet"))
     reasons = Counter[str]()
     for one in found.quarantine:

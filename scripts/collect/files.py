@@ -41,11 +41,11 @@ def matched(patterns: Sequence[str], reader: str) -> list[Path]:
 def _files_of(pattern: str, suffixes: tuple[str, ...]) -> Iterator[Path]:
     path = Path(pattern)
     if path.is_dir():
-        found = (file for file in path.rglob("*") if file.name.endswith(suffixes))
+        found = [file for file in path.rglob("*") if file.name.endswith(suffixes)]
     elif path.exists():  # before it is taken for a glob: brackets are allowed in names
-        found = iter([path])
+        found = [path]
     else:
-        found = map(Path, glob.iglob(pattern, recursive=True))
+        found = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207
     return (file for file in found if file.is_file())
 
 

@@ -18,7 +18,7 @@ DOCUMENTS = "documents.npy"
 
 def ids_dtype(vocabulary: int) -> np.dtype[Any]:
     """Return the little-endian type that stores ids below ``vocabulary``."""
-    return np.dtype("<u2" if vocabulary < 1 << 16 else "<u4")
+    return np.dtype("<u2" if vocabulary <= 1 << 16 else "<u4")
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ _CANARY_EXTRA_WORDS = 2
 def canary_item(ngram_words: int) -> str:
     """Return the text of an item that no document holds: words that are hashes, not written out."""
     count = ngram_words + _CANARY_EXTRA_WORDS
-    digests = (hashlib.blake2b(f"canary {index}".encode()) for index in range(count))
+    digests = (hashlib.blake2b(f"canary {ngram_words} {index}".encode()) for index in range(count))
     return " ".join(digest.hexdigest()[:12] for digest in digests)
 
 

@@ -39,9 +39,10 @@ def read_items(path: Path) -> dict[str, str]:
     items: dict[str, str] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
         if line:
-            item, text = _parse_item(line, f"{path}:{number}")
+            place = f"{path}:{number}"
+            item, text = _parse_item(line, place)
             if item in items:
-                raise UserError(f"{path}:{number}: item {item!r} is there twice: give it its own id")
+                raise UserError(f"{place}: item {item!r} is there twice: give it its own id")
             items[item] = text
     return items
 
@@ -89,7 +90,7 @@ def _parse_item(line: str, place: str) -> tuple[str, str]:
         item: Any = json.loads(line)
         name, text = item["id"], item["text"]
     except (ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{place}: no item with `id` and `text` ({error!r}): make it again") from None
+        raise UserError(f"{place}: no item, `id` and `text` ({error!r}): make it again") from None
     if not (isinstance(name, str) and isinstance(text, str)):
         raise UserError(f"{place}: `id` and `text` must be strings: make it again")
     return name, text

@@ -49,9 +49,7 @@ HITS = pa.schema(
     ]
 )
 
-_FOUND = pa.schema(
-    [pa.field("document", pa.int64()), GRAMS.field("words"), GRAMS.field("hash")]
-)
+_FOUND = pa.schema([pa.field("document", pa.int64()), GRAMS.field("words"), GRAMS.field("hash")])
 _PAIR = ["document", "task", "item"]
 
 _FILTER_BITS = (16, 26)  # log2 of the filter's least and greatest size in bytes
@@ -122,9 +120,7 @@ def build(draft: Draft, documents: Artifact, index: Artifact, settings: Settings
     for ids, texts in _batches(documents.member("documents.parquet")):
         found = grams.scan(texts)
         numbers = np.bincount(found.column("document").to_numpy(), minlength=len(texts))
-        attributes.append(
-            pa.table([ids, pa.array(numbers.astype(np.int32))], schema=ATTRIBUTES)
-        )
+        attributes.append(pa.table([ids, pa.array(numbers.astype(np.int32))], schema=ATTRIBUTES))
         hits.append(_hits(grams.attribute(found), ids))
     _check_canary(grams, settings.ngram_words)
     by_document, by_item = pa.concat_tables(attributes), pa.concat_tables(hits)
@@ -152,7 +148,7 @@ def _hits(attributed: pa.Table, ids: pa.Array) -> pa.Table:
 
 def _documents_by_task(hits: pa.Table) -> dict[str, int]:
     documents = hits.group_by("task").aggregate([("id", "count_distinct")])
-    return dict(zip(*(documents.column(name).to_pylist() for name in ("task", "id_count_distinct"))))
+    return {row["task"]: row["id_count_distinct"] for row in documents.to_pylist()}
 
 
 def _check_canary(grams: Index, ngram_words: int) -> None:

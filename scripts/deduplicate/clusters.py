@@ -130,9 +130,7 @@ def judge(signatures: Signatures, settings: Settings) -> Verdicts:
     return verdicts
 
 
-def build(
-    draft: Draft, artifacts: Mapping[tuple[str, int], Artifact], settings: Settings
-) -> None:
+def build(draft: Draft, artifacts: Mapping[tuple[str, int], Artifact], settings: Settings) -> None:
     """Write ``{source}.parquet`` for each source."""
     signatures = load(artifacts, settings)
     verdicts = judge(signatures, settings)

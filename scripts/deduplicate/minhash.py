@@ -28,7 +28,7 @@ def shingles(texts: Sequence[str], shingle_words: int) -> Grams:
 
 
 def signatures(grams: Grams, permutations: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Return the signatures [documents, permutations]; without shingles all values are 2**32 - 1."""
+    """Return the signatures [documents, permutations]; all 2**32 - 1 where a document has none."""
     values: NDArray[np.uint32] = _signatures(grams.hashes, grams.offsets, permutations)
     return values
 

@@ -118,8 +118,8 @@ def _model(phase: Artifact, settings: Settings) -> "HFLM":
             bos = self.tokenizer.bos_token_id
             if bos is not None and ids[:1] != [bos]:
                 raise UserError(
-                    f"{phase.folder}: the tokenizer does not start {query[:40]!r} with its "
-                    f"bos token {bos}: mend its post-processor"
+                    f"{phase.folder}: the tokenizer does not start {query[:40]!r} with its bos "
+                    f"token {bos}: mend its post-processor, or an item that spells out the token"
                 )
             if len(ids) > limit:
                 raise UserError(

@@ -86,10 +86,9 @@ def build(
         tokens=targets,
         tokens_left_out=settings.tokens - total,  # less than a batch
     )
-    log.info(
-        "%s: %s tokens in %d rows of %d; %s", phase, f"{total:,}", total // settings.context,
-        settings.context, ", ".join(f"{name} {count / total:.1%}" for name, count in targets.items()),
-    )  # fmt: skip
+    split = ", ".join(f"{source} {tokens / total:.1%}" for source, tokens in targets.items())
+    rows = draft.counts["rows"]
+    log.info("%s: %s tokens in %s rows: %s", phase, f"{total:,}", f"{rows:,}", split)
 
 
 def _targets(phase: str, documents: Mapping[str, Documents], settings: Settings) -> dict[str, int]:

@@ -58,16 +58,18 @@ def stacked_bars(
 ) -> Markup:
     """Draw one bar of full width per row (name, value by part, note), parted by share."""
     drawn: list[Markup] = []
-    scale = svg.Scale(0, 1, LEFT, RIGHT)
+    scale = svg.Scale(0, 1, LEFT, RIGHT, step=0.25)
     for index, (name, parts, note) in enumerate(rows):
         top = index * (_BAR + _GAP) + 4
         drawn.append(svg.text(LEFT - 10, top + 16, name, text_anchor="end"))
         drawn.extend(_bar(parts, top, scale, colours))
         drawn.append(svg.text(RIGHT + 8, top + 16, note, fill=svg.MUTED))
     bottom = len(rows) * (_BAR + _GAP) + 4
-    for share in (0, 0.25, 0.5, 0.75, 1):
+    for share in scale.ticks():
         drawn.append(
-            svg.text(scale(share), bottom + 14, f"{share:.0%}", text_anchor="middle", fill=svg.MUTED)
+            svg.text(
+                scale(share), bottom + 14, f"{share:.0%}", text_anchor="middle", fill=svg.MUTED
+            )
         )
     return svg.drawing(bottom + 22, label, drawn)
 
@@ -89,9 +91,13 @@ def _bar(
                 middle = (left + right) / 2
                 drawn.append(
                     svg.text(
-                        middle, top + 15, f"{value / total:.0%}", text_anchor="middle",
-                        fill="#fff", class_="halo",
-                    )  # fmt: skip
+                        middle,
+                        top + 15,
+                        f"{value / total:.0%}",
+                        text_anchor="middle",
+                        fill="#fff",
+                        class_="halo",
+                    )
                 )
             done += value
     return drawn
@@ -116,9 +122,15 @@ def lines(
         dash = {"stroke_dasharray": "6 4"} if one.dashed else {}
         drawn.append(
             svg.element(
-                "polyline", svg.element("title", one.label), points=path, fill="none",
-                stroke=one.colour, stroke_width=2, stroke_linejoin="round", **dash,
-            )  # fmt: skip
+                "polyline",
+                svg.element("title", one.label),
+                points=path,
+                fill="none",
+                stroke=one.colour,
+                stroke_width=2,
+                stroke_linejoin="round",
+                **dash,
+            )
         )
     return svg.drawing(height, label, drawn)
 
@@ -224,19 +236,29 @@ def plane(
         drawn.append(svg.element("circle", cx=x, cy=y, r=5, fill=ink))
         drawn.append(
             svg.text(
-                x - 8 if near_end else x + 8, y - 8, one.label, class_="halo-light",
+                x - 8 if near_end else x + 8,
+                y - 8,
+                one.label,
+                class_="halo-light",
                 text_anchor="end" if near_end else "start",
-            )  # fmt: skip
+            )
         )
     return svg.drawing(height, label, drawn)
 
 
-def graph(label: str, layers: Sequence[Sequence[str]], edges: Sequence[tuple[str, str]],
-          notes: Mapping[str, str], colours: Mapping[str, str]) -> Markup:
+def graph(
+    label: str,
+    layers: Sequence[Sequence[str]],
+    edges: Sequence[tuple[str, str]],
+    notes: Mapping[str, str],
+    colours: Mapping[str, str],
+) -> Markup:
     """Draw a directed graph downwards: layers of nodes, each with a note, and the edges."""
     row, box = 78, 40
     place: dict[str, tuple[float, float]] = {}
-    widths = {node: 16 + 7.2 * max(len(node), len(notes[node])) for layer in layers for node in layer}
+    widths = {
+        node: 16 + 7.2 * max(len(node), len(notes[node])) for layer in layers for node in layer
+    }
     for depth, layer in enumerate(layers):
         for index, node in enumerate(layer):
             place[node] = (svg.WIDTH * (index + 0.5) / len(layer), row * depth + box / 2 + 4)

@@ -68,9 +68,13 @@ def learning_rate(runs: Sequence[Run]) -> Figure:
     return Figure(
         "Learning rate",
         charts.lines(
-            "Learning rate over tokens, by phase", series, "tokens, ancestors included",
-            "learning rate", height=220, from_zero=True,
-        ),  # fmt: skip
+            "Learning rate over tokens, by phase",
+            series,
+            "tokens, ancestors included",
+            "learning rate",
+            height=220,
+            from_zero=True,
+        ),
         "Each phase begins where its parent ended; phases above the same tokens are branches.",
         list(colours.items()),
     )
@@ -84,9 +88,11 @@ def loss(runs: Sequence[Run]) -> Figure:
     return Figure(
         "Training loss",
         charts.lines(
-            "Training loss over tokens, by phase", series, "tokens, ancestors included",
+            "Training loss over tokens, by phase",
+            series,
+            "tokens, ancestors included",
             "cross-entropy, nats per token",
-        ),  # fmt: skip
+        ),
         "Each phase's loss is on its own mixture: a jump at a branch is a change of text, not of "
         "ability. Compare phases by their evaluation below." + smoothed,
         list(colours.items()),
@@ -109,10 +115,12 @@ def plane(deltas: Sequence[Delta]) -> Figure | None:
     return Figure(
         "Gain against general ability kept",
         charts.plane(
-            "Gain in the trained domains against the change in the general domain", crosses,
+            "Gain in the trained domains against the change in the general domain",
+            crosses,
             f"change in the general domain ({metric}, right is better)",
-            f"gain ({metric}, up is better)", margin,
-        ),  # fmt: skip
+            f"gain ({metric}, up is better)",
+            margin,
+        ),
         "Each cross is one domain of one comparison, with confidence intervals both ways. Up is a "
         "gain in that domain. Right of zero, general ability grew; left of the dashed line, the "
         "loss exceeds the margin that was set beforehand. A bar that crosses a zero line leaves "
@@ -175,9 +183,11 @@ def positions(
     return Figure(
         f"Loss by position ({task})",
         charts.lines(
-            "Loss by position in long held-out documents", series, "position in the context, tokens",
+            "Loss by position in long held-out documents",
+            series,
+            "position in the context, tokens",
             "cross-entropy, nats per token",
-        ),  # fmt: skip
+        ),
         "Lower is better. A phase that learned to use its longer context keeps falling to the "
         "right; its parent (dashed) rises past the context that it was trained on.",
         [(one.label, one.colour) for one in series],
@@ -189,14 +199,18 @@ def stages(made: Stages) -> Figure:
     folders = sorted({name.split(".")[0] for name in names})
     colours = {name: svg.colour(folders.index(name.split(".")[0])) for name in names}
     notes = {
-        name: f"{count} artifact{'s' if count > 1 else ''}" for name, count in made.artifacts.items()
+        name: f"{count} artifact{'s' if count > 1 else ''}"
+        for name, count in made.artifacts.items()
     }
     return Figure(
         "How the results were made",
         charts.graph(
-            "Graph of the programs behind this report", made.layers(), made.direct_edges(), notes,
+            "Graph of the programs behind this report",
+            made.layers(),
+            made.direct_edges(),
+            notes,
             colours,
-        ),  # fmt: skip
+        ),
         "Each box is a program, with the number of artifacts that it made for this report; data "
         "flow downwards. Read from the artifacts' manifests; an edge that a longer path implies is "
         "not drawn.",

@@ -55,7 +55,9 @@ def read_stages(inputs: Iterable[Path]) -> Stages:
         if path not in manifests:
             manifests[path] = _manifest(Path(path))
             pending.extend(manifests[path]["inputs"])
-    program = {path: manifest["module"].removeprefix("scripts.") for path, manifest in manifests.items()}
+    program = {
+        path: manifest["module"].removeprefix("scripts.") for path, manifest in manifests.items()
+    }
     feeding: dict[str, set[str]] = {name: set() for name in sorted(program.values())}
     for path, manifest in manifests.items():
         feeding[program[path]].update(program[origin] for origin in manifest["inputs"])

@@ -9,7 +9,7 @@ from scripts.common.artifact import Artifact
 
 @dataclass(frozen=True)
 class Mixture:
-    """A phase's tokens by source and how often each source was repeated in it."""
+    """A phase's tokens by source, and how often it and its ancestors have read each source."""
 
     phase: str
     tokens: Mapping[str, int]

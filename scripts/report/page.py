@@ -11,7 +11,7 @@ import jinja2
 
 from scripts.common import canonical, command, layout
 from scripts.common.artifact import Draft, make
-from scripts.common.config import Evaluate, Fraction, Model, Name, Phase
+from scripts.common.config import Evaluate, Model, Name, Phase
 from scripts.report import figures, results, svg, training
 from scripts.report.funnel import fates, read_intake
 from scripts.report.lineage import Stages, read_stages
@@ -32,7 +32,6 @@ class Settings(Model):
 
     title: str
     sources: Mapping[Name, ReportedSource]
-    mixtures: Mapping[Name, Mapping[Name, Fraction]]
     phases: Mapping[Name, Phase]
     evaluate: Evaluate
 
@@ -73,6 +72,7 @@ def build(draft: Draft, settings: Settings, stages: Stages) -> None:
         read_intake(name, source.domain, source.shards) for name, source in settings.sources.items()
     ]
     runs = [training.read_run(phase, settings.phases) for phase in settings.reported_phases()]
+    mixtures = [read_mixture(run.phase) for run in runs]
     hits = [
         hit
         for name, source in settings.sources.items()
@@ -84,7 +84,7 @@ def build(draft: Draft, settings: Settings, stages: Stages) -> None:
     scores = results.read_scores(evaluate.phases, list(evaluate.tasks))
     drawn = figures.Figures(
         funnel=figures.funnel(intakes),
-        mixture=figures.mixture([read_mixture(run.phase) for run in runs], intakes),
+        mixture=figures.mixture(mixtures, intakes),
         learning_rate=figures.learning_rate(runs),
         loss=figures.loss(runs),
         plane=figures.plane(deltas),
@@ -97,16 +97,23 @@ def build(draft: Draft, settings: Settings, stages: Stages) -> None:
     )
     draft.path("index.html").write_text(
         render(
-            settings=settings, intakes=intakes, fates=fates(intakes), runs=runs, hits=hits,
+            settings=settings,
+            intakes=intakes,
+            fates=fates(intakes),
+            runs=runs,
+            hits=hits,
+            mixtures=mixtures,
             verdicts=verdicts,
             bits=_of_tasks(scores, settings.tasks_of("bits-per-byte")),
             scores=_of_tasks(scores, settings.tasks_of("lm-eval")),
             figures=drawn,
-        ),  # fmt: skip
+        ),
         encoding="utf-8",
     )
     draft.counts.update(phases=len(runs), sources=len(intakes), comparisons=len(verdicts))
-    log.info("report: %d sources, %d phases, %d comparisons", len(intakes), len(runs), len(verdicts))
+    log.info(
+        "report: %d sources, %d phases, %d comparisons", len(intakes), len(runs), len(verdicts)
+    )
 
 
 def render(**values: object) -> str:

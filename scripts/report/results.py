@@ -55,7 +55,8 @@ class Verdict:
     deltas: Sequence[Delta]
 
     def with_verdict(self, verdict: str) -> list[Delta]:
-        return [delta for delta in self.deltas if delta.verdict == verdict]
+        """Return the differences with a verdict, less those that are there to be retained."""
+        return [delta for delta in self.deltas if delta.verdict == verdict and delta.margin is None]
 
     @property
     def retention(self) -> list[Delta]:

@@ -45,19 +45,18 @@ def text(x: float, y: float, content: str, **attributes: str | float) -> Markup:
 
 
 def line(x1: float, y1: float, x2: float, y2: float, **attributes: str | float) -> Markup:
-    return element(
-        "line", **{"x1": x1, "y1": y1, "x2": x2, "y2": y2, "stroke": GRID, **attributes}
-    )
+    return element("line", **{"x1": x1, "y1": y1, "x2": x2, "y2": y2, "stroke": GRID, **attributes})
 
 
 @dataclass(frozen=True)
 class Scale:
-    """A linear map from values [low, high] to pixels [start, end]."""
+    """A linear map from values [low, high] to pixels [start, end], with a tick every ``step``."""
 
     low: float
     high: float
     start: float
     end: float
+    step: float
 
     @classmethod
     def around(cls, values: Iterable[float], start: float, end: float) -> "Scale":
@@ -67,15 +66,14 @@ class Scale:
         if low == high:
             low, high = low - 0.5, high + 0.5
         step = _step(high - low)
-        return cls(math.floor(low / step) * step, math.ceil(high / step) * step, start, end)
+        return cls(math.floor(low / step) * step, math.ceil(high / step) * step, start, end, step)
 
     def __call__(self, value: float) -> float:
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
     def ticks(self) -> list[float]:
-        step = _step(self.high - self.low)
-        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
-        return [index * step for index in range(first, last + 1)]
+        first, last = round(self.low / self.step), round(self.high / self.step)
+        return [index * self.step for index in range(first, last + 1)]
 
 
 def _step(span: float) -> float:

@@ -176,10 +176,10 @@ def main() -> None:
         settings=settings.model_dump(mode="json"),
         inputs=inputs.paths(),
     )
-    _report(f"{given.source}/{given.shard}", artifact.counts)
+    report(f"{given.source}/{given.shard}", artifact.counts)
 
 
-def _report(place: str, counts: Mapping[str, Any]) -> None:
+def report(place: str, counts: Mapping[str, Any]) -> None:
     reasons = {reason: count for reason, count in counts["dropped"].items() if count}
     log.info(
         "%s: %s of %s documents kept; dropped: %s",

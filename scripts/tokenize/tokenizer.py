@@ -83,7 +83,7 @@ def load(folder: Path) -> PreTrainedTokenizerFast:
             f"tokenizer.path: {folder} does not load as a tokenizer ({error}): it must load "
             "without trust_remote_code"
         ) from error
-    if not tokenizer.is_fast:
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise UserError(
             f"tokenizer.path: {folder} has no fast tokenizer: save it as tokenizer.json"
         )

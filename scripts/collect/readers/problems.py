@@ -1,8 +1,8 @@
 """Generated arithmetic problems, none twice, whose answers are computed and checked.
 
 A problem is a kind and its numbers, commutative ones in one order: ``25 + 17`` is the problem
-``17 + 25``. Each occurs in the source once, so that what is held out is never in training. The kinds
-go from what a very small model learns in minutes (parity, comparison) to two steps in words.
+``17 + 25``. Each occurs in the source once, so that what is held out is never in training. They
+range from what a very small model learns in minutes (parity, comparison) to two steps in words.
 """
 
 import hashlib

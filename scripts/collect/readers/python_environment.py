@@ -14,10 +14,11 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import PurePosixPath
 from pydoc_data.topics import topics
-from typing import Any
+from typing import Any, TypeVar
 
 from scripts.collect.records import Quarantine, Record
 from scripts.common.config import PythonEnvironmentSource
@@ -31,8 +32,42 @@ _TEST_FILE = re.compile(r"test_.*\.py|.*_test\.py|conftest\.py")
 _MACHINE_SPECIFIC = re.compile(r"torch|torchvision|torchaudio|triton|pytorch-triton.*|nvidia-.*")
 _TOPICS_LICENSE = "PSF-2.0"
 
+_Unit = TypeVar("_Unit")
+_Found = Record | Quarantine | None  # None: nothing worth a document
 _Definition = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-_File = tuple[metadata.Distribution, PurePosixPath]
+
+
+@dataclass(frozen=True)
+class _Package:
+    """What is read of a distribution's metadata, which importlib parses anew at every look."""
+
+    name: str
+    version: str
+    license: str | None
+    description: str
+    distribution: metadata.Distribution
+
+    @classmethod
+    def of(cls, distribution: metadata.Distribution) -> "_Package":
+        fields = distribution.metadata
+        return cls(
+            _normalised(fields["Name"]),
+            fields["Version"],
+            _license(fields),
+            fields["Description"] or "",
+            distribution,
+        )
+
+    @property
+    def url(self) -> str:
+        return f"pypi:{self.name}=={self.version}"
+
+    def record(self, locator: str, text: str) -> Record:
+        about = {"package": self.name, "version": self.version}
+        return Record(locator, text, license=self.license, metadata=about)
+
+
+_File = tuple[_Package, PurePosixPath]
 
 
 class PythonEnvironmentReader:
@@ -40,52 +75,53 @@ class PythonEnvironmentReader:
         self.source = source
 
     @functools.cached_property
-    def distributions(self) -> list[metadata.Distribution]:
-        return _distributions(self.source.packages)
+    def packages(self) -> list[_Package]:
+        return [_Package.of(one) for one in _distributions(self.source.packages)]
 
     def inputs(self, shard: int) -> dict[str, Any]:
         if self.source.content == "topics":
             return {"python": platform.python_version()}
-        return {_name(one): one.version for one in self.distributions}
+        return {package.name: package.version for package in self.packages}
 
     def read(self, shard: int) -> Iterator[Record | Quarantine]:
-        units: list[Any]
-        record: Callable[[Any], Record | Quarantine | None]
         match self.source.content:
             case "topics":
-                units, record = sorted(topics.items()), _topic
+                yield from self._records(_topic, sorted(topics.items()), shard)
             case "descriptions":
-                units, record = self.distributions, _description
+                yield from self._records(_description, self.packages, shard)
             case "docstrings":
-                units, record = self._files(), self._docstrings
+                yield from self._records(self._docstrings, self._files(), shard)
             case "source":
-                units, record = self._files(), self._code
+                yield from self._records(self._code, self._files(), shard)
+
+    def _records(
+        self, record_of: Callable[[_Unit], _Found], units: list[_Unit], shard: int
+    ) -> Iterator[Record | Quarantine]:
         for unit in units[shard :: self.source.shards]:
-            if (found := record(unit)) is not None:
+            if (found := record_of(unit)) is not None:
                 yield found
 
     def _files(self) -> list[_File]:
         return [
-            (distribution, PurePosixPath(file))
-            for distribution in self.distributions
-            for file in sorted(map(str, distribution.files or []))
+            (package, PurePosixPath(file))
+            for package in self.packages
+            for file in sorted(map(str, package.distribution.files or []))
             if _is_module(PurePosixPath(file))
         ]
 
-    def _code(self, file: _File) -> Record | Quarantine | None:
+    def _code(self, file: _File) -> _Found:
         """Return a module's source, or None if it is empty or too long."""
-        distribution, path = file
-        found = _read(distribution, path)
+        found = _read(*file)
         if isinstance(found, Quarantine):
             return found
         if not found.text.strip() or len(found.text) > self.source.max_characters:
             return None
         return found
 
-    def _docstrings(self, file: _File) -> Record | Quarantine | None:
+    def _docstrings(self, file: _File) -> _Found:
         """Return a module's docstrings as one text, or None if they are few or too long."""
-        distribution, path = file
-        found = _read(distribution, path)
+        package, path = file
+        found = _read(package, path)
         if isinstance(found, Quarantine):
             return found
         try:
@@ -97,7 +133,7 @@ class PythonEnvironmentReader:
         text = "\n\n".join(f"# {heading}\n\n{prose}" for heading, prose in sections)
         if len(text) > self.source.max_characters:
             return None
-        return Record(found.locator, text, license=found.license, metadata=found.metadata)
+        return package.record(found.locator, text)
 
 
 def docstrings(code: str, module: str) -> list[tuple[str, str]]:
@@ -133,36 +169,25 @@ def _sections(node: _Definition, name: str) -> Iterator[tuple[str, str]]:
                 yield from _sections(child, f"{name}.{child.name}")
 
 
-def _read(distribution: metadata.Distribution, path: PurePosixPath) -> Record | Quarantine:
-    locator = f"{_url(distribution)}/{path}"
+def _read(package: _Package, path: PurePosixPath) -> Record | Quarantine:
+    locator = f"{package.url}/{path}"
     try:
-        content = distribution.locate_file(path).read_bytes()  # type: ignore[attr-defined]
+        content = package.distribution.locate_file(path).read_bytes()  # type: ignore[attr-defined]
         text = content.decode("utf-8-sig")
     except OSError as error:
         return Quarantine(locator, "missing_file", error.strerror or str(error))
     except UnicodeDecodeError as error:
         return Quarantine(locator, "not_utf8", str(error))
-    return Record(
-        locator,
-        text,
-        license=_license(distribution),
-        metadata={"package": _name(distribution), "version": distribution.version},
-    )
+    return package.record(locator, text)
 
 
-def _description(distribution: metadata.Distribution) -> Record | None:
-    text = distribution.metadata["Description"] or ""
-    if not text.strip():
+def _description(package: _Package) -> _Found:
+    if not package.description.strip():
         return None
-    return Record(
-        _url(distribution),
-        text,
-        license=_license(distribution),
-        metadata={"package": _name(distribution), "version": distribution.version},
-    )
+    return package.record(package.url, package.description)
 
 
-def _topic(topic: tuple[str, str]) -> Record:
+def _topic(topic: tuple[str, str]) -> _Found:
     name, text = topic
     url = f"python:{platform.python_version()}/pydoc_data/topics/{name}"
     return Record(url, text, license=_TOPICS_LICENSE, language="en", metadata={"topic": name})
@@ -179,8 +204,8 @@ def _distributions(packages: list[str]) -> list[metadata.Distribution]:
     """
     installed: dict[str, metadata.Distribution] = {}
     for distribution in metadata.distributions():
-        if distribution.metadata["Name"]:  # else the remains of a broken install
-            installed.setdefault(_name(distribution), distribution)
+        if name := distribution.metadata["Name"]:  # else the remains of a broken install
+            installed.setdefault(_normalised(name), distribution)
     if not packages:
         return [
             distribution
@@ -193,14 +218,13 @@ def _distributions(packages: list[str]) -> list[metadata.Distribution]:
             f"not installed: {', '.join(missing)}; correct `packages` of this python-environment "
             "source, or install them into the environment that collects"
         )
-    chosen = [installed[name] for name in names]
-    for distribution in chosen:
-        if _direct_url(distribution).get("dir_info", {}).get("editable"):
+    for name in names:
+        if _direct_url(installed[name]).get("dir_info", {}).get("editable"):
             raise UserError(
-                f"{_name(distribution)} is an editable install, which no version identifies: take "
+                f"{name} is an editable install, which no version identifies: take "
                 "it out of `packages` of this python-environment source, or install a release"
             )
-    return chosen
+    return [installed[name] for name in names]
 
 
 def _direct_url(distribution: metadata.Distribution) -> dict[str, Any]:
@@ -213,25 +237,13 @@ def _normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-@functools.cache
-def _name(distribution: metadata.Distribution) -> str:
-    return _normalised(distribution.metadata["Name"])
-
-
-@functools.cache
-def _url(distribution: metadata.Distribution) -> str:
-    return f"pypi:{_name(distribution)}=={distribution.version}"
-
-
-@functools.cache
-def _license(distribution: metadata.Distribution) -> str | None:
-    fields = distribution.metadata
+def _license(fields: metadata.PackageMetadata) -> str | None:
     if expression := fields["License-Expression"]:
         return str(expression)
     stated = (fields["License"] or "").strip()
-    if stated and stated.upper() != "UNKNOWN" and "\n" not in stated:
-        if len(stated) <= _MAX_LICENSE_CHARACTERS:
-            return stated
+    is_name = "\n" not in stated and len(stated) <= _MAX_LICENSE_CHARACTERS
+    if stated and stated.upper() != "UNKNOWN" and is_name:
+        return stated
     classifiers = [
         value.split(" :: ")[-1]
         for value in fields.get_all("Classifier") or []

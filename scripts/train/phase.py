@@ -1,0 +1,213 @@
+"""Train one phase: its order's tokens, from its parent's weights, moments and learning rate.
+
+Leaves a Hugging Face folder with the optimizer's tensors, the trainer's record and the metrics of
+every step. A run that was killed goes on from its last checkpoint and ends with the same bits.
+"""
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from scripts.common import canonical, layout
+from scripts.common.artifact import Artifact, Draft, make
+from scripts.common.code import code_hash
+from scripts.common.command import parse_settings, parser, run
+from scripts.common.config import Architecture, Model, Name, Optimizer, Rope
+from scripts.common.errors import UserError
+from scripts.common.quantity import Tokens
+from scripts.train import model as models
+from scripts.train.batches import Batches, Order, SourceShard
+from scripts.train.loop import Trainer, adamw
+from scripts.train.schedule import Schedule
+from scripts.train.state import (
+    RunFolder,
+    TrainState,
+    load_optimizer,
+    remove_runs,
+    save_optimizer,
+    sole_writer,
+    write_metrics,
+)
+
+log = logging.getLogger(__name__)
+
+MODULE = "scripts.train.phase"
+
+
+class Settings(Model):
+    """A phase without what only its order depends on; ``model`` is for a phase without parent."""
+
+    parent: Name | None
+    model: Architecture | None
+    tokenizer: Name
+    tokens: Tokens
+    lr: str
+    batch_tokens: Tokens
+    context: int
+    rope: Rope | None
+    optimizer: Optimizer
+    checkpoint_tokens: Tokens
+
+    def decisive(self) -> dict[str, Any]:
+        """The settings that the outcome depends on, with the bytes of a base checkpoint."""
+        values = self.model_dump(mode="json", exclude={"checkpoint_tokens"})
+        if self.model is not None and self.model.path is not None:
+            values["base"] = _checkpoint_hashes(Path(self.model.path))
+        return values
+
+
+class Inputs:
+    """The artifacts that a phase reads."""
+
+    def __init__(self, phase: str, settings: Settings) -> None:
+        self.order = Order(Artifact.load(layout.order(phase)), settings.context)
+        self.tokens: dict[SourceShard, Path] = {
+            (source, shard): layout.tokens(settings.tokenizer, source, shard)
+            for source, shard in self.order.source_shards
+        }
+        self.tokenizer = Artifact.load(layout.tokenizer(settings.tokenizer))
+        self.parent = (
+            Artifact.load(layout.phase(settings.parent)) if settings.parent is not None else None
+        )
+        fixed = [layout.order(phase), self.tokenizer.path]
+        parent = [self.parent.path] if self.parent is not None else []
+        self.paths = [*fixed, *parent, *self.tokens.values()]
+
+
+def build(draft: Draft, phase: str, inputs: Inputs, settings: Settings, runs: RunFolder) -> None:
+    """Train ``phase`` into ``draft``, with checkpoints in ``runs``.
+
+    Raises UserError for inputs that do not fit together and for a loss that is not finite;
+    SystemExit with status 75 once it has saved its state upon SIGTERM or SIGUSR1.
+    """
+    device = _prepare_torch()
+    record = _parent_record(inputs.parent)
+    schedule = Schedule.parse(settings.lr, tokens=settings.tokens, inherited=record.get("last_lr"))
+    batches = Batches(inputs.order, inputs.tokens, settings.batch_tokens)
+    state = _start(inputs, settings, device)
+    if runs.resume(state):
+        log.info("%s: goes on from step %d", phase, state.step)
+    Trainer(state, batches, schedule, settings.optimizer, name=phase).run(
+        runs.save, settings.checkpoint_tokens
+    )
+    _write(draft, state, inputs.tokenizer, _trainer_record(state, schedule, record))
+
+
+def _prepare_torch() -> torch.device:
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products
+    torch.use_deterministic_algorithms(True)
+    # Filling fresh memory would only guard against reads of it, at a quarter of the speed.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.manual_seed(0)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _start(inputs: Inputs, settings: Settings, device: torch.device) -> TrainState:
+    model = _model(inputs, settings).to(device)
+    state = TrainState(model, adamw(model, settings.optimizer))
+    if inputs.parent is not None:
+        load_optimizer(model, state.optimizer, inputs.parent.member("optimizer.safetensors"))
+    return state
+
+
+def _model(inputs: Inputs, settings: Settings) -> PreTrainedModel:
+    shape = (inputs.tokenizer.counts, settings.context, settings.rope)
+    if inputs.parent is not None:
+        return models.load(inputs.parent.member("config.json").parent, *shape)
+    if settings.model is None:
+        raise UserError("--settings: give `parent`, or `model` for a phase that has none")
+    if settings.model.path is not None:
+        return models.load(Path(settings.model.path), *shape)
+    return models.create(settings.model, *shape)
+
+
+def _parent_record(parent: Artifact | None) -> dict[str, Any]:
+    if parent is None:
+        return {}
+    record: dict[str, Any] = json.loads(parent.member("trainer.json").read_bytes())
+    return record
+
+
+def _trainer_record(
+    state: TrainState, schedule: Schedule, parent: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "last_lr": schedule.last,
+        "steps": state.step,
+        "tokens": state.tokens,
+        "total_steps": state.step + parent.get("total_steps", 0),
+        "total_tokens": state.tokens + parent.get("total_tokens", 0),
+    }
+
+
+def _write(draft: Draft, state: TrainState, tokenizer: Artifact, record: dict[str, Any]) -> None:
+    for name in tokenizer.content["members"]:
+        shutil.copyfile(tokenizer.member(name), draft.path(name))
+    state.model.save_pretrained(draft.folder, max_shard_size="1TB")  # one model.safetensors
+    save_optimizer(state.model, state.optimizer, draft.path("optimizer.safetensors"))
+    draft.path("trainer.json").write_text(canonical.dumps(record) + "\n")
+    write_metrics(state.metrics, draft.path("metrics.jsonl"))
+    draft.counts = {
+        **record,
+        "loss": state.metrics[-1]["loss"],
+        "parameters": sum(parameter.numel() for parameter in state.model.parameters()),
+    }
+
+
+def _checkpoint_hashes(folder: Path) -> dict[str, str]:
+    """Return the sha256 of a base checkpoint's files, which no artifact records."""
+    files = [folder / "config.json", *sorted(folder.glob("*.safetensors"))]
+    if not files[0].is_file() or len(files) == 1:
+        raise UserError(f"model.path: {folder} holds no config.json with *.safetensors beside it")
+    return {file.name: canonical.sha256_file(file) for file in files}
+
+
+def _run_key(settings: Mapping[str, Any], inputs: Inputs) -> str:
+    """Hash what decides a run's bits: checkpoints of another key are of no use to it."""
+    return canonical.sha256_text(
+        canonical.dumps(
+            {
+                "code": code_hash(MODULE),
+                "inputs": {path.as_posix(): Artifact.load(path).digest for path in inputs.paths},
+                "settings": settings,
+            }
+        )
+    )[:16]
+
+
+def main() -> None:
+    command = parser(__doc__)
+    command.add_argument("--phase", required=True)
+    arguments = command.parse_args()
+    settings = parse_settings(Settings, arguments.settings)
+    output = layout.phase(arguments.phase)
+    inputs = Inputs(arguments.phase, settings)
+    decisive = settings.decisive()
+    runs = RunFolder(output.parent, _run_key(decisive, inputs))
+    with sole_writer(output.parent):
+        made = make(
+            lambda draft: build(draft, arguments.phase, inputs, settings, runs),
+            output=output,
+            module=MODULE,
+            settings=decisive,
+            inputs=inputs.paths,
+        )
+        remove_runs(output.parent)
+    log.info(
+        "%s: %s steps, %s tokens, loss %.4f",
+        arguments.phase,
+        f"{made.counts['steps']:,}",
+        f"{made.counts['tokens']:,}",
+        made.counts["loss"],
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,133 @@
+"""The order of real tokens artifacts, made by the program's own command line."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from scripts.common import layout
+from scripts.common.artifact import Artifact
+from scripts.common.code import ROOT
+from scripts.common.errors import UserError
+from scripts.mix import order
+from tests.mix.data import write_tokens
+
+CONTEXT = 16
+SIZES = {"web": 3000, "books": 1000, "python": 1200}
+
+
+@pytest.fixture
+def tokens(workdir: Path) -> Path:
+    write_tokens("web", [7, 13, 30, 50] * 15)
+    write_tokens("web", [7, 13, 30, 50] * 15, shard=1, first_id=100)
+    write_tokens("books", [500, 500], first_id=500)
+    write_tokens("python", [3] * 400, first_id=1000)
+    return workdir
+
+
+def settings(**changes: Any) -> dict[str, Any]:
+    return {
+        "tokenizer": "small", "parent": None, "mixture": {"general": 0.75, "python": 0.25},
+        "sources": {
+            "web": {"domain": "general", "shards": 2},
+            "books": {"domain": "general", "shards": 1},
+            "python": {"domain": "code", "shards": 1},
+        },
+        "tokens": 1500, "context": CONTEXT, "batch_tokens": 64, "max_epochs": 1.0, "seed": 0,
+    } | changes  # fmt: skip
+
+
+def run(monkeypatch: pytest.MonkeyPatch, phase: str, **changes: Any) -> Artifact:
+    values = json.dumps(settings(**changes))
+    monkeypatch.setattr(sys, "argv", ["order", "--phase", phase, "--settings", values])
+    order.main()
+    return Artifact.load(layout.order(phase))
+
+
+def read(artifact: Artifact) -> list[dict[str, Any]]:
+    return pq.read_table(artifact.member("segments.parquet")).to_pylist()
+
+
+def test_rows_are_full_and_weights_exact(tokens: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    artifact = run(monkeypatch, "base")
+    segments, counts = read(artifact), artifact.counts
+    assert counts["rows"] * CONTEXT == 1500 // 64 * 64 == counts["batches"] * 64
+    assert counts["tokens_left_out"] == 1500 - 1500 // 64 * 64
+    filled: Counter[int] = Counter()
+    by_source: Counter[str] = Counter()
+    for segment in segments:
+        filled[segment["row"]] += segment["length"]
+        by_source[segment["source"]] += segment["length"]
+    assert filled == dict.fromkeys(range(counts["rows"]), CONTEXT)
+    assert [s["row"] for s in segments] == sorted(s["row"] for s in segments)
+    assert by_source == counts["tokens"]
+    for source, share in {"web": 0.5625, "books": 0.1875, "python": 0.25}.items():
+        assert abs(by_source[source] - share * counts["rows"] * CONTEXT) < 1
+        assert counts["epochs"][source] == pytest.approx(by_source[source] / SIZES[source])
+
+
+def test_no_token_twice_before_its_source_runs_out(
+    tokens: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three generations, of other seeds, contexts and mixtures: read counts differ by one."""
+    chain = [
+        run(monkeypatch, "base"),
+        run(monkeypatch, "middle", parent="base", mixture={"python": 1.0}, seed=5, max_epochs=3),
+        run(monkeypatch, "last", parent="middle", context=32, tokens=4800, seed=9, max_epochs=3),
+    ]
+    times: dict[str, Counter[tuple[int, int]]] = {source: Counter() for source in SIZES}
+    for artifact in chain:
+        for segment in read(artifact):
+            tokens_read = range(segment["start"], segment["start"] + segment["length"])
+            times[segment["source"]].update((segment["shard"], token) for token in tokens_read)
+    for source, size in SIZES.items():
+        epochs = chain[-1].counts["epochs"][source]
+        assert sum(times[source].values()) == round(epochs * size)
+        assert max(times[source].values()) == -int(-epochs // 1)
+        assert len(times[source]) == min(size, round(epochs * size))
+        if epochs > 1:
+            assert min(times[source].values()) == int(epochs)
+
+
+def test_siblings_go_on_from_the_same_place(tokens: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(monkeypatch, "base", tokens=512)
+    one, other = (run(monkeypatch, name, parent="base", tokens=512) for name in ("one", "other"))
+    assert one.content == other.content
+    assert read(one) != read(Artifact.load(layout.order("base")))
+
+
+def test_too_many_epochs_is_an_error(tokens: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(monkeypatch, "base", mixture={"python": 1.0}, tokens=1152)
+    with pytest.raises(UserError) as raised:
+        run(monkeypatch, "child", parent="base", mixture={"python": 1.0}, tokens=64)
+    for part in ("'child'", "'python'", "1,200", " 64 ", "1,152", "weight", "max_epochs"):
+        assert part in str(raised.value)
+    assert not layout.order("child").exists()
+
+
+def test_less_than_a_batch_is_an_error(tokens: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"phases\.base\.tokens.*batch_tokens"):
+        run(monkeypatch, "base", tokens=63)
+
+
+def test_a_changed_source_is_an_error(tokens: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(monkeypatch, "base", tokens=640)
+    write_tokens("web", [9], shard=1)
+    with pytest.raises(UserError, match=r"'web' had 3000 tokens .* 1509 now"):
+        run(monkeypatch, "child", parent="base", tokens=640)
+
+
+def test_the_command_tells_errors_without_a_traceback(workdir: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.mix.order", "--phase", "base",
+         "--settings", json.dumps(settings())],
+        cwd=workdir, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "results/tokens/small/" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,76 @@
+from collections import Counter
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scripts.mix.stream import Cursor, Documents, Pieces, take, tokens_read
+from tests.mix.data import documents
+
+LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=12)
+READS = st.lists(st.integers(0, 40), min_size=1, max_size=6)
+
+
+def spell(source: Documents, pieces: Pieces) -> list[tuple[int, int]]:
+    """Every token that the pieces read, as document id and place within it."""
+    read = []
+    for shard, start, length in zip(pieces.shard, pieces.start, pieces.length, strict=True):
+        for token in range(start, start + length):
+            inside = (source.shard == shard) & (source.start <= token)
+            inside &= token < source.start + source.length
+            (document,) = np.flatnonzero(inside)
+            read.append((int(source.ids[document]), int(token - source.start[document])))
+    return read
+
+
+@given(LENGTHS, READS, st.integers(0, 3))
+def test_reads_join_into_whole_epochs(lengths: list[int], reads: list[int], seed: int) -> None:
+    source = documents("web", lengths)
+    cursor = Cursor(epoch_tokens=source.tokens)
+    tokens: list[tuple[int, int]] = []
+    for phase, wanted in enumerate(reads):
+        pieces, cursor = take(source, cursor, wanted, seed + phase)  # each phase has its own seed
+        assert pieces.length.sum() == wanted
+        assert (pieces.length > 0).all()
+        tokens += spell(source, pieces)
+        assert tokens_read(source, cursor) == len(tokens)
+    for low in range(0, len(tokens), source.tokens):
+        epoch = tokens[low : low + source.tokens]
+        assert max(Counter(epoch).values()) == 1
+        assert epoch == sorted(epoch, key=lambda token: [one for one, _ in epoch].index(token[0]))
+
+
+@given(LENGTHS, READS, st.integers(2, 5))
+def test_the_number_of_shards_does_not_matter(
+    lengths: list[int], reads: list[int], shards: int
+) -> None:
+    whole, sharded = documents("web", lengths), documents("web", lengths, shards)
+    one = other = Cursor(epoch_tokens=whole.tokens)
+    for wanted in reads:
+        pieces, one = take(whole, one, wanted, 0)
+        same, other = take(sharded, other, wanted, 0)
+        assert spell(whole, pieces) == spell(sharded, same)
+        assert one == other
+
+
+def test_one_read_equals_two() -> None:
+    source = documents("web", [5, 3, 8, 1, 7])
+    start = Cursor(epoch_tokens=source.tokens)
+    whole, end = take(source, start, 60, 0)
+    first, cursor = take(source, start, 31, 0)
+    second, joined = take(source, cursor, 29, 0)
+    assert spell(source, whole) == spell(source, first) + spell(source, second)
+    assert end == joined
+
+
+def test_seeds_and_epochs_shuffle_anew() -> None:
+    source = documents("web", [1] * 50)
+    start = Cursor(epoch_tokens=50)
+
+    def epochs(seed: int) -> list[list[int]]:
+        order = [one for one, _ in spell(source, take(source, start, 100, seed)[0])]
+        return [order[:50], order[50:]]
+
+    orders = [*epochs(0), *epochs(1)]
+    assert len({tuple(order) for order in orders}) == 4
+    assert all(sorted(order) == list(range(1, 51)) for order in orders)

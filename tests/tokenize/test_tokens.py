@@ -1,0 +1,77 @@
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scripts.common import layout, token_store
+from scripts.common.artifact import make
+from scripts.common.errors import UserError
+from scripts.common.token_store import TokenStore
+from scripts.tokenize import tokens
+from scripts.tokenize.tokenizer import EOS, Settings, build
+from tests.tokenize.data import write_shard
+
+TEXTS = [
+    f"The number {number} is naïve ☃ {EOS} and\n\tlong {'x ' * number}" for number in range(300)
+]
+
+
+def write_tokenizer() -> None:
+    settings = Settings.model_validate(
+        {"tokenizer": {"name": "ours", "vocabulary": 300}, "sources": {"web": 1}}
+    )
+    make(
+        lambda draft: build(draft, {"web": [write_shard("train", TEXTS)]}, settings),
+        output=layout.tokenizer("ours"), module="scripts.tokenize.tokenizer", settings=None, inputs=[],
+    )  # fmt: skip
+
+
+def run(monkeypatch: pytest.MonkeyPatch) -> TokenStore:
+    arguments = ["--source", "web", "--shard", "0", "--settings", json.dumps({"tokenizer": "ours"})]
+    monkeypatch.setattr(sys, "argv", ["tokens", *arguments])
+    tokens.main()
+    return TokenStore.open(layout.tokens("ours", "web", 0))
+
+
+def test_documents_come_back_between_bos_and_eos(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tokenizer()
+    write_shard("web", TEXTS, first_id=11, dropped=[12, 310])
+    store = run(monkeypatch)
+    kept = [text for number, text in enumerate(TEXTS, 11) if number not in (12, 310)]
+    encoder = tokens.load(layout.tokenizer("ours").parent)
+    bos, eos = store.counts["bos"], store.counts["eos"]
+    assert store.document_ids.tolist() == [one for one in range(11, 311) if one not in (12, 310)]
+    for document, text in enumerate(kept):
+        ids = store.ids[store.offsets[document] : store.offsets[document + 1]].tolist()
+        assert (ids[0], ids[-1]) == (bos, eos)
+        assert not {bos, eos} & set(ids[1:-1])  # the text's own "<|eos|>" ends nothing
+        assert encoder.decode(ids[1:-1]) == text
+    assert store.ids.dtype == np.dtype("<u2")
+    assert store.counts["documents"] == len(kept)
+    assert store.counts["tokens"] == len(store.ids)
+
+
+def test_a_shard_of_nothing_is_a_shard(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tokenizer()
+    write_shard("web", ["a"], dropped=[1])
+    store = run(monkeypatch)
+    assert (len(store.ids), store.offsets.tolist(), len(store.document_ids)) == (0, [0], 0)
+
+
+def test_a_truncated_file_is_an_error(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tokenizer()
+    write_shard("web", TEXTS)
+    run(monkeypatch)
+    ids = layout.tokens("ours", "web", 0).with_name("ids.bin")
+    ids.write_bytes(ids.read_bytes()[:-2])
+    with pytest.raises(UserError, match=r"ids\.bin is missing or truncated"):
+        TokenStore.open(layout.tokens("ours", "web", 0))
+
+
+@pytest.mark.parametrize(("vocabulary", "dtype"), [(65_536, "<u2"), (65_537, "<u4")])
+def test_the_widest_id_fits(vocabulary: int, dtype: str) -> None:
+    assert token_store.ids_dtype(vocabulary) == np.dtype(dtype)
