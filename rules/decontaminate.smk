@@ -7,12 +7,12 @@ rule decontaminate_index:
         code=program("scripts.decontaminate.index"),
     output:
         layout.contamination_index(),
+    log:
+        "results/logs/decontaminate_index.log",
     params:
         settings=settings(
             {"ngram_words": cfg.decontaminate.ngram_words, "tasks": sorted(cfg.item_tasks())}
         ),
-    log:
-        "results/logs/decontaminate_index.log",
     shell:
         "python -m scripts.decontaminate.index --settings {params.settings:q} 2>&1 | tee {log}"
 
@@ -24,10 +24,10 @@ rule decontaminate_scan:
         code=program("scripts.decontaminate.scan"),
     output:
         layout.attributes("{source}", "contamination", "{shard}"),
-    params:
-        settings=settings(cfg.decontaminate),
     log:
         "results/logs/decontaminate_scan/{source}/{shard}.log",
+    params:
+        settings=settings(cfg.decontaminate),
     shell:
         "python -m scripts.decontaminate.scan --source {wildcards.source}"
         " --shard {wildcards.shard} --settings {params.settings:q} 2>&1 | tee {log}"

@@ -7,6 +7,8 @@ rule deduplicate_signatures:
         code=program("scripts.deduplicate.signatures"),
     output:
         layout.signatures("{source}", "{shard}"),
+    log:
+        "results/logs/deduplicate_signatures/{source}/{shard}.log",
     params:
         settings=settings(
             {
@@ -15,8 +17,6 @@ rule deduplicate_signatures:
                 "seed": cfg.deduplicate.seed,
             }
         ),
-    log:
-        "results/logs/deduplicate_signatures/{source}/{shard}.log",
     shell:
         "python -m scripts.deduplicate.signatures --source {wildcards.source}"
         " --shard {wildcards.shard} --settings {params.settings:q} 2>&1 | tee {log}"
@@ -28,6 +28,8 @@ rule deduplicate_clusters:
         code=program("scripts.deduplicate.clusters"),
     output:
         layout.duplicates(),
+    log:
+        "results/logs/deduplicate_clusters.log",
     params:
         settings=settings(
             {
@@ -37,7 +39,5 @@ rule deduplicate_clusters:
                 "shards": cfg.source_shards(),
             }
         ),
-    log:
-        "results/logs/deduplicate_clusters.log",
     shell:
         "python -m scripts.deduplicate.clusters --settings {params.settings:q} 2>&1 | tee {log}"

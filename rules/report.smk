@@ -1,6 +1,6 @@
 """One HTML page that tells what went in, what was trained and what came of it."""
 
-from scripts.report.training import with_ancestors
+from scripts.report.training import ReportedPhase, with_ancestors
 
 reported_phases = with_ancestors(cfg.evaluate.phases, cfg.phases)
 
@@ -32,7 +32,11 @@ rule report_page:
                     name: {"domain": source.domain, "shards": source.shards}
                     for name, source in cfg.sources.items()
                 },
-                **cfg.model_dump(mode="json", include={"phases", "evaluate"}),
+                "phases": {
+                    name: phase.model_dump(include=set(ReportedPhase.model_fields))
+                    for name, phase in cfg.phases.items()
+                },
+                "evaluate": cfg.evaluate.model_dump(mode="json"),
             }
         ),
     shell:

@@ -236,9 +236,7 @@ class PositionLossTask(Model):
     documents: Annotated[int, Field(gt=0)] = 50
 
 
-AnyTask = Annotated[
-    ItemsTask | BitsPerByteTask | PositionLossTask, Field(discriminator="kind")
-]
+AnyTask = Annotated[ItemsTask | BitsPerByteTask | PositionLossTask, Field(discriminator="kind")]
 
 
 class Evaluate(Model):
@@ -367,9 +365,7 @@ class Config(Model):
     def sources_of_mixture(self, mixture: str) -> list[str]:
         """Return the sources that a mixture draws on, by their own name or their domain's."""
         keys = {key for key, weight in self.mixtures[mixture].items() if weight > 0}
-        return sorted(
-            name for name, source in self.sources.items() if {name, source.domain} & keys
-        )
+        return sorted(name for name, source in self.sources.items() if {name, source.domain} & keys)
 
     def item_tasks(self) -> dict[str, ItemsTask]:
         return {

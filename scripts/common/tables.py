@@ -41,7 +41,9 @@ SELECTION = pa.schema(
 
 def write(table: pa.Table, path: Path) -> None:
     """Write a table as the house does: zstd, small row groups, the same bytes each time."""
-    pq.write_table(table, path, compression="zstd", compression_level=3, row_group_size=ROW_GROUP_ROWS)
+    pq.write_table(
+        table, path, compression="zstd", compression_level=3, row_group_size=ROW_GROUP_ROWS
+    )
 
 
 def read(

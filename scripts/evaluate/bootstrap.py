@@ -31,8 +31,8 @@ def paired(
     give the same result, whatever else is compared. All arrays: [item].
     """
     _, cluster = np.unique(clusters, return_inverse=True)
-    sums = np.bincount(cluster, weights * (values - against))
-    totals = np.bincount(cluster, weights)
+    sums: Vector = np.bincount(cluster, weights * (values - against)).astype(np.float64)
+    totals: Vector = np.bincount(cluster, weights).astype(np.float64)
     drawn = _resample(sums, totals)
     low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
     # The estimate counts as one more draw, so that no p-value is zero.

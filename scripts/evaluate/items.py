@@ -47,7 +47,7 @@ class Passage(NamedTuple):
     """A sentence or line of a document, and what stands before it."""
 
     document: Document
-    index: int
+    position: int  # among the lines or sentences
     before: str
     text: str
 
@@ -113,7 +113,7 @@ def completion(documents: Sequence[Document], seed: int) -> list[list[Item]]:
     by_document = {group[0].document.id: group for group in passages if group}
 
     def distractors(gold: Passage, draw: random.Random) -> list[str]:
-        later = [one for one in by_document[gold.document.id] if one.index > gold.index]
+        later = [one for one in by_document[gold.document.id] if one.position > gold.position]
         drawn = _draw(gold, _nearest(gold, sorted(later, key=lambda one: one.key)), draw)
         if len(drawn) < DISTRACTORS:
             drawn = _draw(gold, _others(gold, _nearest(gold, pool)), draw)
@@ -204,7 +204,7 @@ def _choice_items(
         wrong = distractors(gold, draw)
         if len(wrong) == DISTRACTORS:
             choices = draw.sample([gold.text, *wrong], DISTRACTORS + 1)
-            item = _item(gold.document, gold.index, gold.before, delimiter + gold.text)
+            item = _item(gold.document, gold.position, gold.before, delimiter + gold.text)
             items.append(item | {"choices": choices, "gold": choices.index(gold.text)})
     return items
 

@@ -4,8 +4,8 @@ A metric's value over a group is the mean of its rows by weight. So bits per byt
 bytes, is the ratio of all bits to all bytes, and accuracy, of weight 1, the plain mean.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -51,7 +51,7 @@ def write(scores: Sequence[Score], draft: Draft) -> None:
     draft.counts = _counts(ordered)
 
 
-def summary(counts: dict[str, dict[str, dict[str, float]]]) -> str:
+def summary(counts: Mapping[str, Any]) -> str:
     """Return the counts of an evaluation as one line for the log."""
     return ", ".join(
         f"{group} {metric} {cell['mean']:.4f} (n={cell['n']})"

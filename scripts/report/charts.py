@@ -34,9 +34,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class Cross:
-    """A point of a plane with an interval along both axes."""
+    """A point of a plane with an interval along both axes, in the colour of its series."""
 
     label: str
+    colour: str
     across: Interval
     up: Interval
 
@@ -229,7 +230,7 @@ def plane(
         svg.text(edge + 6, up.end + 16, "within the margin", fill=svg.MUTED),
     ]
     for one in crosses:
-        x, y, ink = across(one.across.value), up(one.up.value), one.up.colour
+        x, y, ink = across(one.across.value), up(one.up.value), one.colour
         drawn.extend(_whisker(across(one.across.low), y, across(one.across.high), y, ink))
         drawn.extend(_whisker(x, up(one.up.low), x, up(one.up.high), ink))
         near_end = x > svg.WIDTH - 220

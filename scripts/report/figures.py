@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scripts.common.config import Phase
 from scripts.report import charts, svg
 from scripts.report.charts import Cross, Figure, Interval, Series
 from scripts.report.funnel import HELD_OUT, KEPT, QUARANTINED, Intake, fates
 from scripts.report.lineage import Stages
 from scripts.report.mixture import Mixture
 from scripts.report.results import BETTER, UNDECIDED, WORSE, Delta, Verdict
-from scripts.report.training import Run
+from scripts.report.training import ReportedPhase, Run
 
 VERDICT_COLOURS = {BETTER: "#007a5a", WORSE: "#c0480a", UNDECIDED: "#7b8794"}
 _FATE_COLOURS = {KEPT: "#0072b2", HELD_OUT: "#9aa5b1", QUARANTINED: "#1f2933"}
@@ -42,7 +41,7 @@ def funnel(intakes: Sequence[Intake]) -> Figure:
         "Each bar is one source, all that was collected from it (the number at the right, in "
         "documents); blue was kept for training, every other colour is a reason to drop. A "
         "document that failed several tests counts once, under the first.",
-        _readable(colours),
+        [(svg.words(name), colour) for name, colour in colours.items()],
     )
 
 
@@ -99,19 +98,22 @@ def loss(runs: Sequence[Run]) -> Figure:
     )
 
 
-def plane(deltas: Sequence[Delta]) -> Figure | None:
+def plane(verdicts: Sequence[Verdict]) -> Figure | None:
     """Return gain against general ability kept, or None where no pair has both."""
+    pairs = {f"{one.phase} against {one.against}": one.deltas for one in verdicts}
+    colours = {pair: svg.colour(index) for index, pair in enumerate(pairs)}
     crosses = [
-        Cross(f"{kept.phase} vs {kept.against}: {gained.group}", _interval(kept), _interval(gained))
+        Cross(gained.group, colours[pair], _interval(kept), _interval(gained))
+        for pair, deltas in pairs.items()
         for kept in deltas
         if kept.margin is not None
         for gained in deltas
-        if gained.margin is None and _same_measure(kept, gained)
+        if gained.margin is None and (gained.task, gained.metric) == (kept.task, kept.metric)
     ]
-    if not crosses:
+    retained = next((delta for one in verdicts for delta in one.retention), None)
+    if not crosses or retained is None or retained.margin is None:
         return None
-    metric = next(delta.metric for delta in deltas if delta.margin is not None)
-    margin = max(delta.margin for delta in deltas if delta.margin is not None)
+    metric = svg.words(retained.metric)
     return Figure(
         "Gain against general ability kept",
         charts.plane(
@@ -119,19 +121,14 @@ def plane(deltas: Sequence[Delta]) -> Figure | None:
             crosses,
             f"change in the general domain ({metric}, right is better)",
             f"gain ({metric}, up is better)",
-            margin,
+            retained.margin,
         ),
         "Each cross is one domain of one comparison, with confidence intervals both ways. Up is a "
         "gain in that domain. Right of zero, general ability grew; left of the dashed line, the "
         "loss exceeds the margin that was set beforehand. A bar that crosses a zero line leaves "
         "that question undecided.",
-        list(VERDICT_COLOURS.items()),
+        list(colours.items()),
     )
-
-
-def _same_measure(one: Delta, other: Delta) -> bool:
-    key = (one.phase, one.against, one.task, one.metric)
-    return key == (other.phase, other.against, other.task, other.metric)
 
 
 def _interval(delta: Delta, label: str = "") -> Interval:
@@ -143,8 +140,12 @@ def forest(verdicts: Sequence[Verdict], confidence: float) -> Figure | None:
     metrics = sorted({delta.metric for verdict in verdicts for delta in verdict.deltas})
     panels = [
         (
-            f"{verdict.phase} against {verdict.against}, {verdict.role} ({metric})",
-            [_interval(delta, delta.label) for delta in verdict.deltas if delta.metric == metric],
+            f"{verdict.phase} against {verdict.against}, {verdict.role} ({svg.words(metric)})",
+            [
+                _interval(delta, svg.words(delta.label))
+                for delta in verdict.deltas
+                if delta.metric == metric
+            ],
         )
         for metric in metrics
         for verdict in verdicts
@@ -165,7 +166,7 @@ def forest(verdicts: Sequence[Verdict], confidence: float) -> Figure | None:
 def positions(
     task: str,
     curves: Mapping[str, Sequence[tuple[float, float]]],
-    phases: Mapping[str, Phase],
+    phases: Mapping[str, ReportedPhase],
 ) -> Figure:
     """Return loss by position of the phases with a context of their own, and their parents."""
     extended = [
@@ -181,7 +182,7 @@ def positions(
         for index, name in enumerate(shown)
     ]
     return Figure(
-        f"Loss by position ({task})",
+        f"Loss by position ({svg.words(task)})",
         charts.lines(
             "Loss by position in long held-out documents",
             series,
@@ -189,7 +190,7 @@ def positions(
             "cross-entropy, nats per token",
         ),
         "Lower is better. A phase that learned to use its longer context keeps falling to the "
-        "right; its parent (dashed) rises past the context that it was trained on.",
+        "right; a parent (dashed) that was trained on less context tends to rise past that.",
         [(one.label, one.colour) for one in series],
     )
 
@@ -215,7 +216,3 @@ def stages(made: Stages) -> Figure:
         "flow downwards. Read from the artifacts' manifests; an edge that a longer path implies is "
         "not drawn.",
     )
-
-
-def _readable(colours: Mapping[str, str]) -> list[tuple[str, str]]:
-    return [(name.replace("_", " "), colour) for name, colour in colours.items()]

@@ -11,7 +11,7 @@ import jinja2
 
 from scripts.common import canonical, command, layout
 from scripts.common.artifact import Draft, make
-from scripts.common.config import Evaluate, Model, Name, Phase
+from scripts.common.config import Evaluate, Model, Name
 from scripts.report import figures, results, svg, training
 from scripts.report.funnel import fates, read_intake
 from scripts.report.lineage import Stages, read_stages
@@ -32,7 +32,7 @@ class Settings(Model):
 
     title: str
     sources: Mapping[Name, ReportedSource]
-    phases: Mapping[Name, Phase]
+    phases: Mapping[Name, training.ReportedPhase]
     evaluate: Evaluate
 
     def reported_phases(self) -> list[str]:
@@ -87,7 +87,7 @@ def build(draft: Draft, settings: Settings, stages: Stages) -> None:
         mixture=figures.mixture(mixtures, intakes),
         learning_rate=figures.learning_rate(runs),
         loss=figures.loss(runs),
-        plane=figures.plane(deltas),
+        plane=figures.plane(verdicts),
         forest=figures.forest(verdicts, evaluate.confidence),
         positions=[
             figures.positions(task, results.by_position(scores, task), settings.phases)
@@ -121,7 +121,7 @@ def render(**values: object) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(short=svg.short, signed=svg.signed)
+    environment.filters.update(short=svg.short, signed=svg.signed, words=svg.words)
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(values) + "\n"
 
 

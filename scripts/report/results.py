@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from scripts.common import layout, tables
 from scripts.common.artifact import Artifact
-from scripts.common.config import Phase
+from scripts.report.training import ReportedPhase
 
 BETTER, WORSE, UNDECIDED = "better", "worse", "undecided"
 RETAINED, LOST = "retained", "lost"
@@ -33,7 +33,9 @@ class Delta:
 
     @property
     def label(self) -> str:
-        return self.task if self.group == self.task else f"{self.task} · {self.group}"
+        """What is measured, without the metric: the group, and the task unless that says it."""
+        implied = self.task in (self.group, self.metric)
+        return self.group if implied else f"{self.task} · {self.group}"
 
     @property
     def retention(self) -> str | None:
@@ -88,7 +90,9 @@ def _delta(row: Mapping[str, Any]) -> Delta:
 
 
 def verdicts(
-    deltas: Sequence[Delta], compare: Mapping[str, Sequence[str]], phases: Mapping[str, Phase]
+    deltas: Sequence[Delta],
+    compare: Mapping[str, Sequence[str]],
+    phases: Mapping[str, ReportedPhase],
 ) -> list[Verdict]:
     """Return a verdict for each pair that is compared, in the configuration's order."""
     return [
@@ -103,7 +107,7 @@ def verdicts(
     ]
 
 
-def _role(phase: str, against: str, phases: Mapping[str, Phase]) -> str:
+def _role(phase: str, against: str, phases: Mapping[str, ReportedPhase]) -> str:
     parent = phases[phase].parent
     if against == parent:
         return "its parent"

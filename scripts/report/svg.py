@@ -83,20 +83,26 @@ def _step(span: float) -> float:
 
 
 def short(value: float) -> str:
-    """Return a number as an axis tells it: 1.2M, 300K, 0.05, 1e-04."""
+    """Return a number as an axis tells it: 1.2M, 300K, 0.05, 1e-4."""
     size = abs(value)
     for scale, suffix in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
         if size >= scale * 0.9995:
             return f"{value / scale:.3g}{suffix}"
-    if 0 < size < 1e-3:
-        return f"{value:.1e}"
-    return f"{value:.3g}" if size >= 1e-12 else "0"
+    if 0 < size < 9.995e-3:
+        mantissa, _, power = f"{value:.1e}".partition("e")
+        return f"{mantissa.removesuffix('.0')}e{int(power)}" if size >= 1e-12 else "0"
+    return f"{value:.3g}"
 
 
 def signed(value: float) -> str:
     """Return a difference with its sign and three decimals, with a true minus."""
     rounded = round(value, 3) + 0.0  # no negative zero
     return f"{rounded:+.3f}".replace("-", "\N{MINUS SIGN}") if rounded else "0.000"
+
+
+def words(name: str) -> str:
+    """Return a technical name as text: ``bits_per_byte`` is "bits per byte"."""
+    return name.replace("_", " ")
 
 
 def _value(value: str | float) -> str:

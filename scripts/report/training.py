@@ -5,13 +5,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Protocol
 
 from scripts.common import layout
 from scripts.common.artifact import Artifact
-from scripts.common.config import Phase
+from scripts.common.config import Model, Name
 from scripts.common.errors import UserError
 
 _POINTS = 200  # more than a chart's pixels can tell apart
+
+
+class ReportedPhase(Model):
+    """What the page tells of a phase's settings."""
+
+    parent: Name | None
+    mixture: Name
+    tokens: int
+    context: int
+    lr: str
+
+
+class HasParent(Protocol):
+    @property
+    def parent(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -19,7 +35,7 @@ class Run:
     """A trained phase; ``start`` counts the tokens that its ancestors consumed."""
 
     phase: str
-    settings: Phase
+    settings: ReportedPhase
     start: int
     lr: Sequence[tuple[float, float]]
     loss: Sequence[tuple[float, float]]
@@ -32,7 +48,7 @@ class Run:
         return self.loss[-1][1]
 
 
-def with_ancestors(names: Sequence[str], phases: Mapping[str, Phase]) -> list[str]:
+def with_ancestors(names: Sequence[str], phases: Mapping[str, HasParent]) -> list[str]:
     """Return the named phases and all they descend from, parents before children."""
     found: list[str] = []
     for name in names:
@@ -45,13 +61,13 @@ def with_ancestors(names: Sequence[str], phases: Mapping[str, Phase]) -> list[st
     return found
 
 
-def start_of(phase: str, phases: Mapping[str, Phase]) -> int:
+def start_of(phase: str, phases: Mapping[str, ReportedPhase]) -> int:
     """Return the tokens that all ancestors of a phase are set to consume."""
     parent = phases[phase].parent
     return 0 if parent is None else start_of(parent, phases) + phases[parent].tokens
 
 
-def read_run(phase: str, phases: Mapping[str, Phase]) -> Run:
+def read_run(phase: str, phases: Mapping[str, ReportedPhase]) -> Run:
     artifact = Artifact.load(layout.phase(phase))
     weights = artifact.member("model.safetensors")
     steps = _read_steps(artifact.member("metrics.jsonl"))

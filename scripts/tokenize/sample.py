@@ -41,9 +41,19 @@ def sample(shards: Mapping[str, Sequence[Shard]], total_bytes: int) -> Iterator[
     artifacts, so that texts are read once, and only row groups that hold a sampled document.
     """
     sizes = {source: _selected_bytes(parts) for source, parts in sorted(shards.items())}
+    left = total_bytes
     for source, budget in budgets(sizes, total_bytes).items():
         if budget:
-            yield from _sample_source(shards[source], budget, budget / sizes[source])
+            whole = budget == sizes[source]  # the estimate of its size must then not cut it short
+            texts = _sample_source(
+                shards[source], left if whole else min(budget, left), budget / sizes[source]
+            )
+            left -= sum(map(_size, texts))
+            yield from texts
+
+
+def _size(text: str) -> int:
+    return len(text.encode())
 
 
 def _selected_bytes(shards: Sequence[Shard]) -> int:
@@ -54,15 +64,14 @@ def _selected_bytes(shards: Sequence[Shard]) -> int:
     return -(-size * kept // documents) if documents else 0
 
 
-def _sample_source(shards: Sequence[Shard], budget: int, fraction: float) -> Iterator[str]:
+def _sample_source(shards: Sequence[Shard], budget: int, fraction: float) -> list[str]:
     tables_by_shard = [
         _candidates(documents, selection, fraction) for documents, selection in shards
     ]
     candidates = pa.concat_tables(tables_by_shard).sort_by("hash")
     ends = np.cumsum(pc.binary_length(candidates["text"]).to_numpy())
     within = int(np.searchsorted(ends, budget, side="right"))
-    for text in candidates["text"][:within]:
-        yield text.as_py()
+    return candidates["text"][:within].to_pylist()
 
 
 def _candidates(documents: Artifact, selection: Artifact, fraction: float) -> pa.Table:

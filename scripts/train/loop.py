@@ -93,7 +93,9 @@ class Trainer:
         batch_tokens = batch.input_ids_BT.numel()
         lr = self.schedule.at(state.tokens + batch_tokens / 2)
         loss = self._accumulate(batch)
-        norm = float(torch.nn.utils.clip_grad_norm_(state.model.parameters(), self.settings.clip_norm))
+        norm = float(
+            torch.nn.utils.clip_grad_norm_(state.model.parameters(), self.settings.clip_norm)
+        )
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise UserError(
                 f"phase {self.name}, step {state.step + 1}: loss {loss}, gradient norm {norm} at LR "

@@ -12,8 +12,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, PreTrainedConfig
-from transformers import LlamaForCausalLM, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 
 from scripts.common.config import Architecture, Rope
 from scripts.common.errors import UserError
@@ -52,7 +58,9 @@ def create(
     return _checked(LlamaForCausalLM(config), rope)
 
 
-def load(folder: Path, vocabulary: Mapping[str, Any], context: int, rope: Rope | None) -> PreTrainedModel:
+def load(
+    folder: Path, vocabulary: Mapping[str, Any], context: int, rope: Rope | None
+) -> PreTrainedModel:
     """Load the safetensors checkpoint in ``folder`` in fp32, for ``context`` and ``rope``.
 
     Raises UserError if it is not one, or has fewer embeddings than the tokenizer has tokens.
@@ -86,8 +94,11 @@ def _adapt(config: PreTrainedConfig, context: int, rope: Rope | None) -> None:
     config.max_position_embeddings = max(config.max_position_embeddings, context)
     if rope is not None:
         # transformers 5 reads this dict alone: a `rope_theta` set beside it changes nothing.
-        kept = {key: config.rope_parameters[key] for key in ("partial_rotary_factor",)
-                if key in config.rope_parameters}
+        kept = {
+            key: config.rope_parameters[key]
+            for key in ("partial_rotary_factor",)
+            if key in config.rope_parameters
+        }
         config.rope_parameters = {"rope_type": "default", "rope_theta": rope.base, **kept}
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from transformers import PreTrainedModel
+from transformers.utils import logging as transformers_logging
 
 from scripts.common import canonical, layout
 from scripts.common.artifact import Artifact, Draft, make
@@ -187,6 +188,7 @@ def main() -> None:
     command.add_argument("--phase", required=True)
     arguments = command.parse_args()
     settings = parse_settings(Settings, arguments.settings)
+    transformers_logging.disable_progress_bar()
     output = layout.phase(arguments.phase)
     inputs = Inputs(arguments.phase, settings)
     decisive = settings.decisive()

@@ -138,7 +138,8 @@ class _Parser:
             start = end if form == "Constant" else lr
         if start is None or end is None:
             raise self._error(
-                text, "there is no inherited LR to start from: begin with Warmup(peak) or Constant(lr)"
+                text,
+                "there is no inherited LR to start from: begin with Warmup(peak) or Constant(lr)",
             )
         if form == "Exponential" and min(start, end) <= 0:
             raise self._error(text, "it cannot start or end at 0: use Linear(0), or a small end LR")
@@ -217,7 +218,9 @@ def _arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("notation", help='such as "Warmup(3e-3, 1M) -> Cosine(0.1x)"')
-    parser.add_argument("--tokens", type=count, required=True, help="the phase's tokens, such as 8M")
+    parser.add_argument(
+        "--tokens", type=count, required=True, help="the phase's tokens, such as 8M"
+    )
     parser.add_argument("--inherit", type=float, help="the LR at which the parent phase ended")
     parser.add_argument("--at", type=count, nargs="+", required=True, help="consumed tokens")
     return parser.parse_args()

@@ -84,16 +84,16 @@ def save_optimizer(
     save_file({**tensors, **(extra or {})}, file)
 
 
-def load_optimizer(
-    model: PreTrainedModel, optimizer: Optimizer, file: Path
-) -> dict[str, Tensor]:
+def load_optimizer(model: PreTrainedModel, optimizer: Optimizer, file: Path) -> dict[str, Tensor]:
     """Give the optimizer the tensors in ``file``; return those that are no parameter's.
 
     Raises UserError where a parameter's are absent or of another shape.
     """
     tensors = load_file(file)
     for name, parameter in model.named_parameters():
-        state = {key: tensors.pop(f"{name}.{key}", None) for key in ("step", "exp_avg", "exp_avg_sq")}
+        state = {
+            key: tensors.pop(f"{name}.{key}", None) for key in ("step", "exp_avg", "exp_avg_sq")
+        }
         for key, value in state.items():
             if value is None or (key != "step" and value.shape != parameter.shape):
                 raise UserError(

@@ -59,7 +59,7 @@ def test_gopher_quality() -> None:
     text = Text("The cat, that sat...\n- 12 # 34\n\n* the END…\n")
     assert gopher.quality(text) == {
         "gopher_words": 11,
-        "gopher_mean_word_length": pytest.approx(28 / 11),
+        "gopher_mean_word_length": pytest.approx(31 / 11),
         "gopher_symbol_ratio": pytest.approx(2 / 11),
         "gopher_bullet_lines": pytest.approx(2 / 3),
         "gopher_ellipsis_lines": pytest.approx(2 / 3),

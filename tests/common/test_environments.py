@@ -22,12 +22,16 @@ def locked() -> dict[str, str]:
 
 @pytest.mark.parametrize("file", ENVIRONMENTS, ids=lambda file: file.stem)
 def test_versions_are_those_of_the_lock_file(file) -> None:
-    pip = next(part for part in yaml.safe_load(file.read_text())["dependencies"] if isinstance(part, dict))
+    pip = next(
+        part for part in yaml.safe_load(file.read_text())["dependencies"] if isinstance(part, dict)
+    )
     pins = dict(entry.split("==") for entry in pip["pip"])
     assert pins == {name: locked()[name] for name in pins}
 
 
 def test_every_direct_requirement_is_locked() -> None:
     lines = (ROOT / "requirements.in").read_text().splitlines()
-    wanted = {normalised(re.split(r"[=\[<> ]", line)[0]) for line in lines if line and line[0] != "#"}
+    wanted = {
+        normalised(re.split(r"[=\[<> ]", line)[0]) for line in lines if line and line[0] != "#"
+    }
     assert wanted <= set(locked())

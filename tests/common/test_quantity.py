@@ -6,7 +6,8 @@ from scripts.common.quantity import tokens
 
 
 @pytest.mark.parametrize(
-    ("text", "count"), [("20M", 20_000_000), ("1.5B", 1_500_000_000), ("7", 7), (7, 7), ("2k", 2000)]
+    ("text", "count"),
+    [("20M", 20_000_000), ("1.5B", 1_500_000_000), ("7", 7), (7, 7), ("2k", 2000)],
 )
 def test_counts(text: object, count: int) -> None:
     assert tokens(text) == count

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import xxhash
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scripts.common.words import ngrams, split_words
@@ -30,6 +30,7 @@ def words_of(texts: list[str]) -> list[list[str]]:
     return [each[a:b] for a, b in zip(words.first[:-1], words.first[1:], strict=True)]
 
 
+@settings(deadline=None)
 @given(TEXTS)
 @example([])
 @example(["", "\0", " ", "a", "ΑΣ", "Σ", "İ", "a\n", "_"])
@@ -47,6 +48,7 @@ def test_lone_surrogate_separates_words() -> None:
     assert words_of(["one\ud800two"]) == [["one", "two"]]
 
 
+@settings(deadline=None)
 @given(TEXTS, st.integers(1, 4), st.booleans())
 def test_ngrams_are_hashes_of_joined_words(texts: list[str], n: int, short_whole: bool) -> None:
     grams = ngrams(split_words(texts), n, short_whole=short_whole)
@@ -60,6 +62,7 @@ def test_ngrams_are_hashes_of_joined_words(texts: list[str], n: int, short_whole
         assert hashes.tolist() == [xxhash.xxh64_intdigest(gram.encode()) for gram in expected]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.data())
 def test_xxh64_equals_the_package(data: bytes, draws: st.DataObject) -> None:
     start = draws.draw(st.integers(0, len(data)))

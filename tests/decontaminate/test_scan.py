@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scripts.common import layout, tables
@@ -45,6 +45,7 @@ def reference(texts: list[str], items: dict[str, str], n: int) -> tuple[list[int
 TEXT = st.lists(st.sampled_from(["a", "B", "b!", "c\n", "é", "-"]), max_size=25).map(" ".join)
 
 
+@settings(deadline=None)
 @given(st.lists(TEXT, max_size=5), st.lists(TEXT, min_size=1, max_size=5), st.integers(5, 8))
 def test_hits_are_those_of_plain_python(texts: list[str], items: list[str], n: int) -> None:
     named = {f"item{number}": text for number, text in enumerate(items)}

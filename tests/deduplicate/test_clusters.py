@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scripts.common import layout, tables
@@ -60,6 +60,7 @@ def nearly_same(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
 MINHASHES = st.tuples(*[st.integers(0, 2)] * (BANDS * ROWS))
 
 
+@settings(deadline=None)
 @given(st.lists(MINHASHES, max_size=25))
 def test_fuzzy_roots_are_those_of_all_pairs(minhashes: list[tuple[int, ...]]) -> None:
     pairs = [
@@ -184,6 +185,7 @@ def judged(rows: list[Signed]) -> dict[int, tuple[str, int] | None]:
     }
 
 
+@settings(deadline=None)
 @given(signed_rows(), st.randoms())
 def test_verdicts_are_those_of_all_pairs_in_any_order(
     rows: list[Signed], shuffler: random.Random

@@ -5,7 +5,7 @@ import re
 import datasketch
 import numpy as np
 import xxhash
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scripts.deduplicate.minhash import permutations, shingles, signatures
@@ -21,6 +21,7 @@ def oracle(text: str, shingle_words: int, count: int, seed: int) -> datasketch.M
     return minhash
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.text("ab ß.Σ漢é", max_size=60), max_size=5),
     st.integers(1, 5),

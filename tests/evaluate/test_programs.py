@@ -175,7 +175,7 @@ def test_a_bos_lost_to_a_neighbour_in_the_batch_is_an_error(
         {"id": query, "query": query, "answer": "a", "document": 1}
         for query in ("<|bos|>a long question", "short")
     ]
-    with pytest.raises(UserError, match="'short'.* bos token"):
+    with pytest.raises(UserError, match=r"'short'.* bos token"):
         evaluate(
             lambda draft: harness.build(
                 draft, phase, items(asked), definition("arithmetic"), harness.Settings()

@@ -14,14 +14,14 @@ from scripts.report.page import Settings
 
 DOMAINS = {"web": "general", "code": "code", "sums": "math"}
 PHASES: dict[str, dict[str, Any]] = {
-    "base": {"parent": None, "mixture": "base", "tokens": 40_000, "lr": "Constant(1e-3)"},
-    "anneal": {"parent": "base", "mixture": "anneal", "tokens": 20_000, "lr": "Linear(0)"},
-    "control": {"parent": "base", "mixture": "base", "tokens": 20_000, "lr": "Linear(0)"},
-    "long": {
-        "parent": "anneal", "mixture": "anneal", "tokens": 8_192, "lr": "Cosine(1e-5)",
-        "context": 1024,
-    },
-}  # fmt: skip
+    name: {"parent": parent, "mixture": mixture, "tokens": tokens, "context": context, "lr": lr}
+    for name, parent, mixture, tokens, context, lr in (
+        ("base", None, "base", 40_000, 256, "Constant(1e-3)"),
+        ("anneal", "base", "anneal", 20_000, 256, "Linear(0)"),
+        ("control", "base", "base", 20_000, 256, "Linear(0)"),
+        ("long", "anneal", "anneal", 8_192, 1024, "Cosine(1e-5)"),
+    )
+}
 EVALUATED = ["base", "anneal", "control", "long"]
 SETTINGS = {
     "title": "A small run",

@@ -38,7 +38,8 @@ def test_numbers_are_told_shortly() -> None:
         999_999: "1M",
         0.05: "0.05",
         0: "0",
-        3e-5: "3.0e-05",
+        3e-5: "3e-5",
+        8.0e-4: "8e-4",
     }
     assert {value: svg.short(value) for value in told} == told
     assert [svg.signed(value) for value in (0.12345, -0.5, -0.0001)] == [

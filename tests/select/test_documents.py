@@ -33,7 +33,7 @@ def put(
 
 
 def put_shard(size: int, **changes: dict[int, Any]) -> None:
-    """Make the inputs of a selection of ``size`` sound documents, but for ``column={row: value}``."""
+    """Make what a selection of ``size`` sound documents reads, but for ``column={row: value}``."""
 
     def column(name: str, default: Any) -> list[Any]:
         return [changes.get(name, {}).get(row, default) for row in range(size)]
@@ -130,7 +130,7 @@ def test_the_first_reason_is_the_one_told() -> None:
     put_shard(
         len(order),
         **{
-            name: {row: everything[name] for row in range(place + 1)}
+            name: dict.fromkeys(range(place + 1), everything[name])
             for place, name in enumerate(order)
         },
     )

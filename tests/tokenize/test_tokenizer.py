@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 import shutil
@@ -18,9 +19,9 @@ from scripts.tokenize import tokenizer
 from scripts.tokenize.tokenizer import BOS, EOS, train
 from tests.tokenize.data import write_shard
 
-TEXTS = [
-    f"The {word} of the year {year}: naïve ☃\n" for word in ("cat", "dog") for year in range(90)
-]
+SYLLABLES = ["ka", "to", "mi", "re", "so", "lu"]
+WORDS = ["".join(parts) for parts in itertools.product(SYLLABLES, repeat=3)]
+TEXTS = [f"The {word} of the year {year}: naïve ☃\n" for year, word in enumerate(WORDS, 1800)]
 TRAINED = train(TEXTS, 300)
 
 

@@ -24,8 +24,11 @@ def write_tokenizer() -> None:
     )
     make(
         lambda draft: build(draft, {"web": [write_shard("train", TEXTS)]}, settings),
-        output=layout.tokenizer("ours"), module="scripts.tokenize.tokenizer", settings=None, inputs=[],
-    )  # fmt: skip
+        output=layout.tokenizer("ours"),
+        module="scripts.tokenize.tokenizer",
+        settings=None,
+        inputs=[],
+    )
 
 
 def run(monkeypatch: pytest.MonkeyPatch) -> TokenStore:

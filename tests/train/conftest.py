@@ -29,7 +29,11 @@ def make_tokens(source: str, documents: Sequence[Sequence[int]]) -> Artifact:
         draft.counts = {"dtype": "uint16", "bos": 0, "eos": 1, "vocabulary": VOCABULARY}
 
     return make(
-        build, output=layout.tokens("bpe", source, 0), module=MAKER, settings={}, inputs=[]
+        build,
+        output=layout.tokens("bpe", source, 0),
+        module=MAKER,
+        settings=[[int(id) for id in document] for document in documents],
+        inputs=[],
     )
 
 
@@ -48,9 +52,7 @@ def make_order(phase: str, segments: Segments) -> Artifact:
         )
         tables.write(table, draft.path("segments.parquet"))
 
-    return make(
-        build, output=layout.order(phase), module=MAKER, settings=list(segments), inputs=[]
-    )
+    return make(build, output=layout.order(phase), module=MAKER, settings=list(segments), inputs=[])
 
 
 def phase_settings(**changes: Any) -> dict[str, Any]:
@@ -78,8 +80,9 @@ def phase_settings(**changes: Any) -> dict[str, Any]:
 def world(workdir: Path) -> Path:
     """A source of 60 documents, a tokenizer, and the orders of `base` and its child `anneal`."""
     random = np.random.default_rng(0)
-    documents = [
-        [0, *random.integers(2, VOCABULARY, random.integers(3, 40)), 1] for _ in range(60)
+    documents = [  # each counts up from somewhere: there is something to learn
+        [0, *(2 + (random.integers(38) + np.arange(random.integers(3, 40))) % 38), 1]
+        for _ in range(60)
     ]
     make_tokens("web", documents)
 
@@ -87,13 +90,9 @@ def world(workdir: Path) -> Path:
         draft.path("tokenizer.json").write_text(json.dumps({"version": "1.0"}))
         draft.counts = {"bos": 0, "eos": 1, "vocabulary": VOCABULARY}
 
-    make(
-        build_tokenizer, output=layout.tokenizer("bpe"), module=MAKER, settings={}, inputs=[]
-    )
+    make(build_tokenizer, output=layout.tokenizer("bpe"), module=MAKER, settings={}, inputs=[])
     for phase, first in (("base", 0), ("anneal", 640)):
-        make_order(
-            phase, [(row, "web", 0, first + row * CONTEXT, CONTEXT) for row in range(40)]
-        )
+        make_order(phase, [(row, "web", 0, first + row * CONTEXT, CONTEXT) for row in range(40)])
     return workdir
 
 

@@ -78,7 +78,9 @@ def _jobs(output: str) -> set[Job]:
     for block in re.split(r"\n(?=(?:local)?(?:rule|checkpoint) )", output):
         if (rule := re.match(r"(?:local)?(?:rule|checkpoint) (\w+):", block)) and rule[1] != "all":
             wildcards = re.search(r"^    wildcards: (.*)$", block, re.MULTILINE)
-            values = [pair.split("=", 1)[1] for pair in wildcards[1].split(", ")] if wildcards else []
+            values = (
+                [pair.split("=", 1)[1] for pair in wildcards[1].split(", ")] if wildcards else []
+            )
             jobs.add((rule[1], *values))
     return jobs
 
@@ -86,6 +88,9 @@ def _jobs(output: str) -> set[Job]:
 def small_config(data: Path) -> dict[str, Any]:
     """All stages at the size of a test: three sources, three phases, a few thousand tokens."""
     phase = {"tokens": 8192, "batch_tokens": 1024, "context": 64, "max_epochs": 50}
+    warmup = "Warmup(1e-3, 2K) -> Constant(1e-3)"
+    rater = {"positive": ["prose"], "negative": ["code"], "epochs": 2, "buckets": 1000}
+    problems = {"kind": "lm-eval", "items": "problems", "sources": ["problems"], "count": 4}
     return {
         "title": "a small run",
         "sources": {
@@ -97,7 +102,7 @@ def small_config(data: Path) -> dict[str, Any]:
             "problems": {"reader": "problems", "domain": "math", "count": 300},
         },
         "heldout": {"fraction": 0.2},
-        "raters": {"quality": {"positive": ["prose"], "negative": ["code"], "epochs": 2, "buckets": 1000}},
+        "raters": {"quality": rater},
         "deduplicate": {"preference": ["prose", "problems", "code"]},
         "select": {"general": {"bounds": {"gopher_words": [5, None]}}, "code": {}, "math": {}},
         "tokenizer": {"name": "small", "vocabulary": 400},
@@ -107,7 +112,7 @@ def small_config(data: Path) -> dict[str, Any]:
             "anneal": {"general": 0.4, "code": 0.3, "math": 0.3},
         },
         "phases": {
-            "base": {"parent": None, "mixture": "base", "lr": "Warmup(1e-3, 2K) -> Constant(1e-3)", **phase},
+            "base": {"parent": None, "mixture": "base", "lr": warmup, **phase},
             "anneal": {"parent": "base", "mixture": "anneal", "lr": "Linear(0)", **phase},
             "control": {"parent": "base", "mixture": "base", "lr": "Linear(0)", **phase},
         },
@@ -116,7 +121,7 @@ def small_config(data: Path) -> dict[str, Any]:
             "compare": {"anneal": ["control"]},
             "retention_domains": ["general"],
             "tasks": {
-                "arithmetic": {"kind": "lm-eval", "items": "problems", "sources": ["problems"], "count": 8},
+                "arithmetic": problems,
                 "bits_per_byte": {"kind": "bits-per-byte", "documents_per_source": 4},
             },
         },

@@ -47,7 +47,11 @@ def test_the_slurm_profile_plans_the_whole_workflow(finished: Workspace, tmp_pat
     home.mkdir(parents=True)
     (home / "slurm").symlink_to(finished.folder / "profiles/slurm")
     done = finished.snakemake(
-        "--profile", "slurm", "--dry-run", "--forceall", environment={"XDG_CONFIG_HOME": str(home.parent)}
+        "--profile",
+        "slurm",
+        "--dry-run",
+        "--forceall",
+        environment={"XDG_CONFIG_HOME": str(home.parent)},
     )
     assert "train_phase" in done.stdout
     assert re.search(r"rule train_phase:.*?gpu=1", done.stdout, re.DOTALL)

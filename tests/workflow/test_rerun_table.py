@@ -28,9 +28,10 @@ def mixed(*phases: str) -> set[Job]:
     return {("mix_order", phase) for phase in phases} | trained(*phases)
 
 
-FROM_SELECTION = (
-    {("tokenize_tokenizer",), *(("tokenize_tokens", *shard) for shard in SHARDS)} | mixed(*PHASES)
-)
+FROM_SELECTION = {
+    ("tokenize_tokenizer",),
+    *(("tokenize_tokens", *shard) for shard in SHARDS),
+} | mixed(*PHASES)
 
 
 def test_nothing_changed_runs_nothing(workspace: Workspace) -> None:
@@ -66,7 +67,10 @@ def test_a_mixture_weight(workspace: Workspace) -> None:
         "results/orders/anneal/content.json",
         "results/phases/anneal/content.json",
     }
-    assert after["results/phases/control/content.json"] == before["results/phases/control/content.json"]
+    assert (
+        after["results/phases/control/content.json"]
+        == before["results/phases/control/content.json"]
+    )
     assert workspace.planned() == set()
 
 
@@ -118,7 +122,10 @@ def test_a_new_source(workspace: Workspace) -> None:
 
 def test_a_new_task(workspace: Workspace) -> None:
     config = workspace.config()
-    config["evaluate"]["tasks"]["bytes_again"] = {"kind": "bits-per-byte", "documents_per_source": 2}
+    config["evaluate"]["tasks"]["bytes_again"] = {
+        "kind": "bits-per-byte",
+        "documents_per_source": 2,
+    }
     workspace.write_config(config)
     assert workspace.planned() == END | {
         ("evaluate_bits_per_byte", phase, "bytes_again") for phase in ("anneal", "control")
@@ -126,7 +133,7 @@ def test_a_new_task(workspace: Workspace) -> None:
 
 
 def test_an_edited_helper_reruns_the_programs_that_import_it(workspace: Workspace) -> None:
-    """What is only behind them is planned by Snakemake, but keeps what it has: nothing is redone."""
+    """What is behind them is planned by Snakemake, but keeps what it has: nothing is redone."""
     helper = workspace.folder / "scripts/mix/pack.py"
     helper.write_text(helper.read_text() + "\n# an edit that changes no result\n")
     assert workspace.planned() == mixed(*PHASES)
