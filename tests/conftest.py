@@ -3,6 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Machines differ in speed: an example may take as long as it takes, and is the same each time.
+settings.register_profile("midtrain", deadline=None, derandomize=True)
+settings.load_profile("midtrain")
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ class Deduplicate(Model):
 class Decontaminate(Model):
     """GPT-3's rule: a document that shares an n-gram of words with an evaluation item is a hit."""
 
-    ngram_words: Annotated[int, Field(gt=0)] = 13
+    ngram_words: Annotated[int, Field(ge=5)] = 13
 
 
 class SelectDomain(Model):
