@@ -1,3 +1,6 @@
+"""A run is a tree of phases: each trains from its parent's weights, moments and LR."""
+
+
 def train_settings(wildcards):
     """A phase's settings, without those that only its order depends on."""
     phase = cfg.phases[wildcards.phase]
@@ -31,11 +34,11 @@ rule train_phase:
         code=program("scripts.train.phase"),
     output:
         layout.phase("{phase}"),
-    params:
-        settings=train_settings,
     log:
         "results/logs/train_phase/{phase}.log",
     threads: 2
+    params:
+        settings=train_settings,
     shell:
         "python -m scripts.train.phase --phase {wildcards.phase}"
         " --settings {params.settings:q} 2>&1 | tee {log}"

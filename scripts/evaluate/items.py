@@ -132,24 +132,25 @@ BUILDERS: dict[str, Builder] = {
 
 def _sentences(document: Document) -> Iterator[Passage]:
     """Yield the sentences of the paragraphs, but the first of each, on one line."""
-    index = 0
+    position, above = 0, ""
     for paragraph in re.split(r"\n\s*\n", document.text):
         sentences = _SENTENCE_END.split(" ".join(paragraph.split()))
         for place in range(1, len(sentences)):
-            index += 1
-            before = _tail(" ".join(sentences[:place]), " ")
+            position += 1
+            before = _tail(above + " ".join(sentences[:place]), " ")
             if before and _is_prose(sentences[place]):
-                yield Passage(document, index, before, sentences[place])
+                yield Passage(document, position, before, sentences[place])
+        above = _tail(above + " ".join(sentences), " ") + "\n\n"
 
 
 def _lines(document: Document) -> Iterator[Passage]:
     """Yield the lines of code that are long enough to tell apart."""
-    lines = document.text.splitlines()
-    for index in range(1, len(lines)):
-        text = lines[index].rstrip()
-        before = _tail("\n".join(lines[max(index - 40, 0) : index]).rstrip(), "\n")
-        if before and _has_size(text.strip()) and _letters(text.strip()) > 0.5:
-            yield Passage(document, index, before, text)
+    before = ""
+    for position, line in enumerate(document.text.splitlines()):
+        text = line.rstrip()
+        if before.strip() and _has_size(text.strip()) and _letters(text.strip()) > 0.5:
+            yield Passage(document, position, before, text)
+        before = _tail(f"{before}\n{text}" if before else text, "\n")
 
 
 def _tail(text: str, separator: str) -> str:

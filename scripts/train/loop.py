@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
 from scripts.common.config import Optimizer
@@ -98,8 +98,8 @@ class Trainer:
         )
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise UserError(
-                f"phase {self.name}, step {state.step + 1}: loss {loss}, gradient norm {norm} at LR "
-                f"{lr:.3g}; lower `lr`, lengthen the warm-up or lower `optimizer.clip_norm`"
+                f"phase {self.name}, step {state.step + 1}: loss {loss}, gradient norm {norm} at "
+                f"LR {lr:.3g}; lower `lr`, lengthen the warm-up or lower `optimizer.clip_norm`"
             )
         for group in state.optimizer.param_groups:
             group["lr"] = lr
@@ -122,11 +122,9 @@ class Trainer:
         targets = max(1, batch.targets)
         total = torch.zeros((), device=device)
         for micro in batch.split(rows):
-            cross_entropy, z_loss = token_losses(
-                self.state.model, micro.to(device), self.settings.z_loss
-            )
-            ((cross_entropy + z_loss) / targets).backward()
-            total += cross_entropy.detach()
+            loss, z_loss = token_losses(self.state.model, micro.to(device), self.settings.z_loss)
+            ((loss + z_loss) / targets).backward()
+            total += loss.detach()
         return float(total) / targets
 
 
@@ -140,11 +138,11 @@ def token_losses(model: PreTrainedModel, batch: Batch, z_weight: float) -> tuple
         labels_N = batch.labels_BT[:, 1:].flatten()
         logits_NV = model.get_output_embeddings()(hidden_BTD[:, :-1].flatten(0, 1))
     logits_NV = logits_NV.float()
-    cross_entropy = F.cross_entropy(logits_NV, labels_N, ignore_index=IGNORED, reduction="sum")
+    loss = cross_entropy(logits_NV, labels_N, ignore_index=IGNORED, reduction="sum")
     if z_weight == 0:
-        return cross_entropy, torch.zeros_like(cross_entropy)
+        return loss, torch.zeros_like(loss)
     squares_N = logits_NV.logsumexp(-1).square()
-    return cross_entropy, z_weight * (squares_N * (labels_N != IGNORED)).sum()
+    return loss, z_weight * (squares_N * (labels_N != IGNORED)).sum()
 
 
 class Progress:

@@ -94,17 +94,16 @@ def _adapt(config: PreTrainedConfig, context: int, rope: Rope | None) -> None:
     config.max_position_embeddings = max(config.max_position_embeddings, context)
     if rope is not None:
         # transformers 5 reads this dict alone: a `rope_theta` set beside it changes nothing.
-        kept = {
-            key: config.rope_parameters[key]
-            for key in ("partial_rotary_factor",)
-            if key in config.rope_parameters
-        }
+        before = getattr(config, "rope_parameters", None)
+        if not before or "rope_theta" not in before:
+            raise UserError(f"rope: a {config.model_type} model has no single RoPE base to change")
+        kept = {key: before[key] for key in before.keys() & {"partial_rotary_factor"}}
         config.rope_parameters = {"rope_type": "default", "rope_theta": rope.base, **kept}
 
 
 def _checked(model: PreTrainedModel, rope: Rope | None) -> PreTrainedModel:
     if rope is not None:
-        frequencies = model.base_model.rotary_emb.inv_freq
+        frequencies = model.base_model.get_buffer("rotary_emb.inv_freq")
         exponents = torch.arange(len(frequencies), device=frequencies.device) / len(frequencies)
         torch.testing.assert_close(frequencies, rope.base**-exponents, rtol=1e-5, atol=0)
     return model
@@ -125,7 +124,8 @@ def parameter_groups(model: PreTrainedModel, weight_decay: float) -> list[dict[s
     embeddings = {
         id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)
     }
-    decayed, spared = [], []
+    decayed: list[nn.Parameter] = []
+    spared: list[nn.Parameter] = []
     for parameter in model.parameters():
         spares = parameter.ndim < 2 or id(parameter) in embeddings
         (spared if spares else decayed).append(parameter)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils import deterministic
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
@@ -105,13 +106,14 @@ def _prepare_torch() -> torch.device:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products
     torch.use_deterministic_algorithms(True)
     # Filling fresh memory would only guard against reads of it, at a quarter of the speed.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.manual_seed(0)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _start(inputs: Inputs, settings: Settings, device: torch.device) -> TrainState:
-    model = _model(inputs, settings).to(device)
+    model = _model(inputs, settings)
+    model.to(device)  # type: ignore[arg-type]  # transformers decorates it beyond mypy
     state = TrainState(model, adamw(model, settings.optimizer))
     if inputs.parent is not None:
         load_optimizer(model, state.optimizer, inputs.parent.member("optimizer.safetensors"))

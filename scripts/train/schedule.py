@@ -1,4 +1,4 @@
-"""Learning rates in the notation of the survey's Table 3, such as ``Warmup(3e-3, 1M) -> Cosine(0)``.
+"""Learning rates in the notation of the survey's Table 3: ``Warmup(3e-3, 1M) -> Cosine(0)``.
 
 A schedule is a chain of segments joined by ``->``. Each starts at the LR where the one before ended
 (the first at the LR that the phase inherits) and reaches its own LR at its end:
@@ -170,8 +170,8 @@ class _Parser:
         if left < 0 or (free and left == 0):
             raise self._error(
                 free[0] if free else texts[-1],
-                f"the lengths leave {float(left):,.0f} of the phase's {self.tokens:,} tokens for it: "
-                "shorten some, or give the phase more tokens",
+                f"the lengths leave {float(left):,.0f} of the phase's {self.tokens:,} tokens for "
+                "it: shorten some, or give the phase more tokens",
             )
         if left > 0 and not free:
             raise self._error(

@@ -172,7 +172,7 @@ def sole_writer(phase_folder: Path) -> Iterator[None]:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise UserError(
-                f"another process trains into {phase_folder}: wait for it, or stop it, and run again"
+                f"another process trains into {phase_folder}: wait for it or stop it"
             ) from None
         if not _is_still(lock, stream.fileno()):  # its last holder removed it meanwhile
             raise UserError(f"another process just left {phase_folder}: run again")
