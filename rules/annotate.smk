@@ -1,6 +1,9 @@
 """Attributes of documents, computed once and apart from any decision on them."""
 
 
+include: "inputs/annotate.smk"
+
+
 rule annotate_heuristics:
     input:
         documents=layout.documents("{source}", "{shard}"),
@@ -9,15 +12,13 @@ rule annotate_heuristics:
         layout.attributes("{source}", "heuristics", "{shard}"),
     log:
         "results/logs/annotate_heuristics/{source}/{shard}.log",
+    conda:
+        "../envs/curate.yaml"
     params:
         settings=settings({}),
     shell:
         "python -m scripts.annotate.heuristics --source {wildcards.source} --shard {wildcards.shard}"
         " --settings {params.settings:q} 2>&1 | tee {log}"
-
-
-def sources_of_rater(name):
-    return [*cfg.raters[name].positive, *cfg.raters[name].negative]
 
 
 rule annotate_rater:
@@ -28,6 +29,8 @@ rule annotate_rater:
         layout.rater("{rater}"),
     log:
         "results/logs/annotate_rater/{rater}.log",
+    conda:
+        "../envs/curate.yaml"
     params:
         settings=lambda wildcards: settings(
             {
@@ -51,6 +54,8 @@ rule annotate_quality:
         layout.attributes("{source}", "{rater}", "{shard}"),
     log:
         "results/logs/annotate_quality/{source}/{rater}/{shard}.log",
+    conda:
+        "../envs/curate.yaml"
     params:
         settings=settings({}),
     shell:

@@ -1,18 +1,7 @@
 """Sources to documents: one table per shard, a held-out split, a quarantine of what is neither."""
 
-from scripts.collect import files
 
-
-def files_of_shard(wildcards):
-    """The user's files that a shard is read from: none for sources that are not files."""
-    source = cfg.sources[wildcards.source]
-    if not hasattr(source, "paths"):
-        return []
-    try:
-        matched = files.matched(source.paths, source.reader)
-    except UserError as error:
-        raise WorkflowError(f"sources.{wildcards.source}: {error}")
-    return list(map(str, files.share(matched, int(wildcards.shard), source.shards)))
+include: "inputs/collect.smk"
 
 
 rule collect_documents:
@@ -23,6 +12,8 @@ rule collect_documents:
         layout.documents("{source}", "{shard}"),
     log:
         "results/logs/collect_documents/{source}/{shard}.log",
+    conda:
+        "../envs/curate.yaml"
     params:
         settings=lambda wildcards: settings(
             {

@@ -1,4 +1,4 @@
-"""What every rule file uses: the validated config, the artifacts' paths, the programs' code."""
+"""The validated config, the artifacts' paths and the programs' code, for all stages."""
 
 import shlex
 
@@ -15,10 +15,14 @@ except UserError as error:
 shell.prefix(f"export PYTHONPATH={shlex.quote(str(workflow.basedir))}; ")
 
 
+def house(file):
+    """A file of this repository, as a path from the working directory."""
+    return os.path.normpath(os.path.join(os.path.relpath(workflow.basedir), file))
+
+
 def program(module):
     """The files that a program is made of: inputs, so that an edit reruns it and a touch does not."""
-    root = os.path.relpath(workflow.basedir)
-    return [os.path.normpath(os.path.join(root, file)) for file in code.module_files(module)]
+    return [house(file) for file in code.module_files(module)]
 
 
 def settings(value):

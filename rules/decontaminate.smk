@@ -9,6 +9,8 @@ rule decontaminate_index:
         layout.contamination_index(),
     log:
         "results/logs/decontaminate_index.log",
+    conda:
+        "../envs/curate.yaml"
     params:
         settings=settings(
             {"ngram_words": cfg.decontaminate.ngram_words, "tasks": sorted(cfg.item_tasks())}
@@ -26,6 +28,8 @@ rule decontaminate_scan:
         layout.attributes("{source}", "contamination", "{shard}"),
     log:
         "results/logs/decontaminate_scan/{source}/{shard}.log",
+    conda:
+        "../envs/curate.yaml"
     params:
         settings=settings(cfg.decontaminate),
     shell:

@@ -9,6 +9,8 @@ rule deduplicate_signatures:
         layout.signatures("{source}", "{shard}"),
     log:
         "results/logs/deduplicate_signatures/{source}/{shard}.log",
+    conda:
+        "../envs/curate.yaml"
     params:
         settings=settings(
             {
@@ -30,6 +32,8 @@ rule deduplicate_clusters:
         layout.duplicates(),
     log:
         "results/logs/deduplicate_clusters.log",
+    conda:
+        "../envs/curate.yaml"
     params:
         settings=settings(
             {

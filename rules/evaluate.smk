@@ -1,35 +1,10 @@
 """Items from held-out documents, scores of every checkpoint, comparisons of pairs."""
 
 
-def task_settings(task, sources, **more):
-    """What concerns one task: its own settings and the shards of the sources that it reads."""
-    return settings(
-        {
-            "task": cfg.evaluate.tasks[task].model_dump(mode="json"),
-            "shards": {source: len(cfg.shards(source)) for source in sources},
-            **more,
-        }
-    )
+include: "inputs/evaluate.smk"
 
 
-def tasks_of(kind):
-    return [name for name, task in cfg.evaluate.tasks.items() if task.kind == kind]
-
-
-def comparison_settings():
-    return {
-        "tasks": list(cfg.evaluate.tasks),
-        "compare": cfg.evaluate.compare,
-        "retention": {
-            "tasks": tasks_of("bits-per-byte"),
-            "domains": cfg.evaluate.retention_domains,
-            "margin": cfg.evaluate.retention_margin,
-        },
-        "confidence": cfg.evaluate.confidence,
-    }
-
-
-rule build_items:
+rule evaluate_items:
     input:
         documents=lambda wildcards: each_shard(
             layout.documents, cfg.evaluate.tasks[wildcards.task].sources
@@ -38,9 +13,11 @@ rule build_items:
     output:
         layout.task_items("{task}"),
     log:
-        "results/logs/build_items/{task}.log",
+        "results/logs/evaluate_items/{task}.log",
     wildcard_constraints:
         task="|".join(tasks_of("lm-eval")) or "none",
+    conda:
+        "../envs/curate.yaml"
     params:
         settings=lambda wildcards: task_settings(
             wildcards.task, cfg.evaluate.tasks[wildcards.task].sources
@@ -54,7 +31,7 @@ rule evaluate_harness:
     input:
         phase=layout.phase("{phase}"),
         task=layout.task_items("{task}"),
-        task_file=os.path.join(os.path.relpath(workflow.basedir), "config", "tasks", "{task}.yaml"),
+        task_file=house("config/tasks/{task}.yaml"),
         code=program("scripts.evaluate.harness"),
     output:
         layout.evaluation("{phase}", "{task}"),
@@ -62,6 +39,8 @@ rule evaluate_harness:
         "results/logs/evaluate_harness/{phase}/{task}.log",
     wildcard_constraints:
         task="|".join(tasks_of("lm-eval")) or "none",
+    conda:
+        "../envs/evaluate.yaml"
     params:
         settings=settings({}),
     shell:
@@ -80,6 +59,8 @@ rule evaluate_bits_per_byte:
         "results/logs/evaluate_bits_per_byte/{phase}/{task}.log",
     wildcard_constraints:
         task="|".join(tasks_of("bits-per-byte")) or "none",
+    conda:
+        "../envs/evaluate.yaml"
     params:
         settings=lambda wildcards: task_settings(
             wildcards.task,
@@ -102,6 +83,8 @@ rule evaluate_position_loss:
         "results/logs/evaluate_position_loss/{phase}/{task}.log",
     wildcard_constraints:
         task="|".join(tasks_of("position-loss")) or "none",
+    conda:
+        "../envs/evaluate.yaml"
     params:
         settings=lambda wildcards: task_settings(wildcards.task, cfg.sources),
     shell:
@@ -109,7 +92,7 @@ rule evaluate_position_loss:
         " --task {wildcards.task} --settings {params.settings:q} 2>&1 | tee {log}"
 
 
-rule compare:
+rule evaluate_compare:
     input:
         evaluations=expand(
             layout.evaluation("{phase}", "{task}"),
@@ -120,7 +103,9 @@ rule compare:
     output:
         layout.comparison(),
     log:
-        "results/logs/compare.log",
+        "results/logs/evaluate_compare.log",
+    conda:
+        "../envs/curate.yaml"
     params:
         settings=settings(comparison_settings()),
     shell:

@@ -1,31 +1,7 @@
 """A mixture is an order over tokens: nothing is copied."""
 
 
-def mixed_tokens(wildcards):
-    sources = cfg.sources_of_mixture(cfg.phases[wildcards.phase].mixture)
-    return each_shard(layout.tokens, sources, tokenizer_name=cfg.tokenizer.name)
-
-
-def parent_order(wildcards):
-    parent = cfg.phases[wildcards.phase].parent
-    return [] if parent is None else layout.order(parent)
-
-
-def order_settings(wildcards):
-    """What an order depends on: a phase's learning rate, for one, is not among it."""
-    phase = cfg.phases[wildcards.phase]
-    keys = ("parent", "tokens", "context", "batch_tokens", "max_epochs", "seed")
-    return settings(
-        {
-            **{key: getattr(phase, key) for key in keys},
-            "tokenizer": cfg.tokenizer.name,
-            "mixture": cfg.mixtures[phase.mixture],
-            "sources": {
-                name: {"domain": cfg.sources[name].domain, "shards": cfg.sources[name].shards}
-                for name in cfg.sources_of_mixture(phase.mixture)
-            },
-        }
-    )
+include: "inputs/mix.smk"
 
 
 rule mix_order:
@@ -35,10 +11,12 @@ rule mix_order:
         code=program("scripts.mix.order"),
     output:
         layout.order("{phase}"),
-    params:
-        settings=order_settings,
     log:
         "results/logs/mix_order/{phase}.log",
+    conda:
+        "../envs/curate.yaml"
+    params:
+        settings=order_settings,
     shell:
         "python -m scripts.mix.order --phase {wildcards.phase}"
         " --settings {params.settings:q} 2>&1 | tee {log}"

@@ -19,11 +19,13 @@ rule report_page:
         ],
         comparison=layout.comparison(),
         code=program("scripts.report.page"),
-        template=os.path.relpath(code.ROOT / "scripts/report/page.html.j2"),
+        template=house("scripts/report/page.html.j2"),
     output:
         layout.report(),
     log:
         "results/logs/report_page.log",
+    conda:
+        "../envs/curate.yaml"
     params:
         settings=settings(
             {

@@ -1,12 +1,7 @@
 """The decision which documents stay: it reads attributes, so that a new threshold is cheap."""
 
 
-def selection_of(source):
-    return cfg.select[cfg.sources[source].domain]
-
-
-def raters_of(source):
-    return [name for name in cfg.raters if name in selection_of(source).bounds]
+include: "inputs/select.smk"
 
 
 rule select_documents:
@@ -24,6 +19,8 @@ rule select_documents:
         layout.selection("{source}", "{shard}"),
     log:
         "results/logs/select_documents/{source}/{shard}.log",
+    conda:
+        "../envs/curate.yaml"
     params:
         settings=lambda wildcards: settings(selection_of(wildcards.source)),
     shell:

@@ -15,6 +15,11 @@ rule tokenize_tokenizer:
         code=program("scripts.tokenize.tokenizer"),
     output:
         layout.tokenizer(cfg.tokenizer.name),
+    log:
+        "results/logs/tokenize_tokenizer.log",
+    conda:
+        "../envs/curate.yaml"
+    threads: 4
     params:
         settings=settings(
             {
@@ -22,9 +27,6 @@ rule tokenize_tokenizer:
                 "sources": cfg.source_shards() if trained_here else {},
             }
         ),
-    log:
-        "results/logs/tokenize_tokenizer.log",
-    threads: 4
     shell:
         "RAYON_NUM_THREADS={threads} python -m scripts.tokenize.tokenizer"
         " --settings {params.settings:q} 2>&1 | tee {log}"
@@ -38,11 +40,13 @@ rule tokenize_tokens:
         code=program("scripts.tokenize.tokens"),
     output:
         layout.tokens(cfg.tokenizer.name, "{source}", "{shard}"),
-    params:
-        settings=settings({"tokenizer": cfg.tokenizer.name}),
     log:
         "results/logs/tokenize_tokens/{source}/{shard}.log",
+    conda:
+        "../envs/curate.yaml"
     threads: 4
+    params:
+        settings=settings({"tokenizer": cfg.tokenizer.name}),
     shell:
         "RAYON_NUM_THREADS={threads} python -m scripts.tokenize.tokens"
         " --source {wildcards.source} --shard {wildcards.shard}"

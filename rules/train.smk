@@ -1,24 +1,7 @@
 """A run is a tree of phases: each trains from its parent's weights, moments and LR."""
 
 
-def train_settings(wildcards):
-    """A phase's settings, without those that only its order depends on."""
-    phase = cfg.phases[wildcards.phase]
-    return settings(
-        {
-            **phase.model_dump(mode="json", exclude={"mixture", "max_epochs", "seed"}),
-            "model": cfg.model.model_dump(mode="json") if phase.parent is None else None,
-            "tokenizer": cfg.tokenizer.name,
-        }
-    )
-
-
-def train_origin(wildcards):
-    """What a phase's weights come from: its parent, a checkpoint's files, or nothing."""
-    parent = cfg.phases[wildcards.phase].parent
-    if parent is not None:
-        return [layout.phase(parent)]
-    return [f"{cfg.model.path}/config.json"] if cfg.model.path else []
+include: "inputs/train.smk"
 
 
 rule train_phase:
@@ -36,6 +19,8 @@ rule train_phase:
         layout.phase("{phase}"),
     log:
         "results/logs/train_phase/{phase}.log",
+    conda:
+        "../envs/train.yaml"
     threads: 2
     params:
         settings=train_settings,

@@ -1,0 +1,28 @@
+"""What the rules of `mix` need to know of the configuration: their inputs and settings."""
+
+
+def mixed_tokens(wildcards):
+    sources = cfg.sources_of_mixture(cfg.phases[wildcards.phase].mixture)
+    return each_shard(layout.tokens, sources, tokenizer_name=cfg.tokenizer.name)
+
+
+def parent_order(wildcards):
+    parent = cfg.phases[wildcards.phase].parent
+    return [] if parent is None else layout.order(parent)
+
+
+def order_settings(wildcards):
+    """What an order depends on: a phase's learning rate, for one, is not among it."""
+    phase = cfg.phases[wildcards.phase]
+    keys = ("parent", "tokens", "context", "batch_tokens", "max_epochs", "seed")
+    return settings(
+        {
+            **{key: getattr(phase, key) for key in keys},
+            "tokenizer": cfg.tokenizer.name,
+            "mixture": cfg.mixtures[phase.mixture],
+            "sources": {
+                name: {"domain": cfg.sources[name].domain, "shards": cfg.sources[name].shards}
+                for name in cfg.sources_of_mixture(phase.mixture)
+            },
+        }
+    )
