@@ -11,8 +11,9 @@ try:
 except UserError as error:
     raise WorkflowError(str(error))
 
-# Programs are run as modules of this repository, also with `snakemake --directory`.
-shell.prefix(f"export PYTHONPATH={shlex.quote(str(workflow.basedir))}; ")
+# Programs are run as modules of this repository, also with `snakemake --directory`. A prefix replaces
+# Snakemake's strict mode, without which a program that fails before `| tee` would count as done.
+shell.prefix(f"set -euo pipefail; export PYTHONPATH={shlex.quote(str(workflow.basedir))}; ")
 
 
 def house(file):

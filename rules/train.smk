@@ -24,6 +24,6 @@ rule train_phase:
     threads: 2
     params:
         settings=train_settings,
-    shell:
-        "python -m scripts.train.phase --phase {wildcards.phase}"
+    shell:  # threads that wait by spinning lose several times the speed on a busy machine
+        "OMP_WAIT_POLICY=PASSIVE python -m scripts.train.phase --phase {wildcards.phase}"
         " --settings {params.settings:q} 2>&1 | tee {log}"

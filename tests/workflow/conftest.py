@@ -19,7 +19,7 @@ import yaml
 
 from scripts.common.code import ROOT
 
-HOUSE = ("Snakefile", "rules", "scripts", "config", "profiles")
+HOUSE = ("Snakefile", "rules", "scripts", "config", "envs", "profiles")
 Job = tuple[str, ...]
 
 
@@ -96,6 +96,7 @@ def small_config(data: Path) -> dict[str, Any]:
         "sources": {
             "prose": {
                 "reader": "jsonl", "domain": "general", "shards": 2, "license": "PSF-2.0",
+                "max_quarantined": 0.1,
                 "paths": [str(data / "prose.jsonl")],
             },
             "code": {"reader": "text", "domain": "code", "paths": [str(data / "code/*.py")]},
