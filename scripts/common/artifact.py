@@ -76,6 +76,11 @@ class Artifact:
             )
         return file
 
+    def check_members(self) -> None:
+        """Check that every member is there and of its full size; raises UserError otherwise."""
+        for name in self.content["members"]:
+            self.member(name)
+
     def verify(self) -> None:
         """Check the hash of every member; raises UserError naming the first that differs."""
         for name, record in self.content["members"].items():
@@ -114,12 +119,12 @@ def make(
     """Make the artifact at ``output`` (its ``content.json``) by ``build``, or keep it as it is.
 
     ``module`` is the program's dotted name, ``settings`` whatever JSON can carry, ``inputs`` the
-    content records of the artifacts that ``build`` reads. Raises UserError for missing inputs and
-    for a full disk; then nothing is left under the artifact's final names.
+    content records of the artifacts that ``build`` reads. Raises UserError for inputs that are
+    missing or truncated and for a full disk; then nothing is left under the artifact's final names.
     """
     manifest = {
         "code": code_hash(module),
-        "inputs": {path.as_posix(): Artifact.load(path).digest for path in sorted(inputs)},
+        "inputs": {path.as_posix(): _whole(path).digest for path in sorted(inputs)},
         "module": module,
         "settings": settings,
     }
@@ -145,6 +150,12 @@ def make(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return Artifact.load(output)
+
+
+def _whole(path: Path) -> Artifact:
+    artifact = Artifact.load(path)
+    artifact.check_members()
+    return artifact
 
 
 def _content(draft: Draft) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from scripts.evaluate import checkpoint, heldout, scores
 log = logging.getLogger(__name__)
 
 # Only the head of a document is scored: in a ratio of sums, one long file would outweigh the rest.
-HEAD_BYTES = 8192
+HEAD_BYTES = 4096
 
 
 class Settings(Model):

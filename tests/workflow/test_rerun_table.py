@@ -113,7 +113,7 @@ def test_a_new_source(workspace: Workspace) -> None:
         (rule, "more", "0")
         for rule in ("collect_documents", "annotate_heuristics", "deduplicate_signatures",
                      "decontaminate_scan", "tokenize_tokens")
-    } | {("annotate_quality", "more", "quality", "0")}  # fmt: skip
+    }  # fmt: skip
     everything_after = {("select_documents", *shard) for shard in [*SHARDS, ("more", "0")]}
     assert workspace.planned() == (
         curation | everything_after | {("deduplicate_clusters",)} | FROM_SELECTION
