@@ -1,5 +1,7 @@
 """What the rules of `train` need to know of the configuration: their inputs and settings."""
 
+from scripts.train.schedule import Schedule
+
 
 def train_settings(wildcards):
     """A phase's settings, without those that only its order depends on."""
@@ -19,3 +21,21 @@ def train_origin(wildcards):
     if parent is not None:
         return [layout.phase(parent)]
     return [f"{cfg.model.path}/config.json"] if cfg.model.path else []
+
+
+def check_schedules(cfg):
+    """Read every phase's LR along the tree, so that a fault in one shows before any job starts."""
+    last = {None: None}
+    waiting = dict(cfg.phases)
+    while waiting:
+        for name in [name for name, phase in waiting.items() if phase.parent in last]:
+            phase = waiting.pop(name)
+            inherited = last[phase.parent]
+            try:
+                schedule = Schedule.parse(phase.lr, tokens=phase.tokens, inherited=inherited)
+            except UserError as error:
+                raise WorkflowError(f"phases.{name}.lr: {error}")
+            last[name] = schedule.last
+
+
+check_schedules(cfg)

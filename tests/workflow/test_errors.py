@@ -78,3 +78,12 @@ def test_the_report_stands_alone(workspace: Workspace) -> None:
     page = Path(workspace.folder / "results/report/index.html").read_text()
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert 'src="' not in page.replace('src="data:', "")
+
+
+def test_a_faulty_learning_rate_stops_before_any_job(workspace: Workspace) -> None:
+    config = workspace.config()
+    config["phases"]["anneal"]["lr"] = "Linear(0) -> Constnat(1e-3)"
+    workspace.write_config(config)
+    done = workspace.snakemake("--dry-run", check=False)
+    assert done.returncode == 1
+    assert "phases.anneal.lr" in done.stderr and "Constnat" in done.stderr
