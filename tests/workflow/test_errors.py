@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import yaml
+
 from tests.workflow.conftest import Workspace
 
 
@@ -86,4 +88,15 @@ def test_a_faulty_learning_rate_stops_before_any_job(workspace: Workspace) -> No
     workspace.write_config(config)
     done = workspace.snakemake("--dry-run", check=False)
     assert done.returncode == 1
-    assert "phases.anneal.lr" in done.stderr and "Constnat" in done.stderr
+    output = done.stdout + done.stderr  # a dry run reports to standard output
+    assert "phases.anneal.lr" in output and "Constnat" in output
+
+
+def test_a_configuration_of_ones_own_takes_the_demos_place(workspace: Workspace) -> None:
+    """Merged with the demo's, as Snakemake would do by itself, both would be found at fault."""
+    config = workspace.config()
+    own = workspace.folder / "own.yaml"
+    own.write_text(yaml.safe_dump(config))
+    workspace.write_config({"title": "another", "sources": {"other": {"reader": "unknown"}}})
+    done = workspace.snakemake("--dry-run", "--configfile", str(own))
+    assert "Nothing to be done" in done.stdout + done.stderr
