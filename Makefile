@@ -25,7 +25,7 @@ format: .venv/complete
 	$(BIN)/snakefmt Snakefile rules
 
 schema: .venv/complete
-	$(BIN)/python -m scripts.common.config > config/schema.json
+	$(BIN)/python -m scripts.common.config.workflow > config/schema.json
 
 # The stamp is written last: an interrupted installation is begun again.
 .venv/complete: requirements.lock

@@ -3,7 +3,7 @@
 import shlex
 
 from scripts.common import canonical, code, layout
-from scripts.common.config import load
+from scripts.common.config.workflow import load
 from scripts.common.errors import UserError
 
 try:

@@ -16,7 +16,7 @@ from scripts.common import layout, tables
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.attributes import HEURISTICS, LANGUAGE, LANGUAGE_SCORE, MEASURES
 from scripts.common.command import parse_settings, parser, run
-from scripts.common.config import Model
+from scripts.common.config.base import Model
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import fasttext
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts.common.config import Rater
+from scripts.common.config.annotate import Rater
 from scripts.common.errors import UserError
 
 _LABEL = "__label__"

@@ -17,7 +17,8 @@ from scripts.annotate import model
 from scripts.common import layout, tables
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.command import parse_settings, parser, run
-from scripts.common.config import Model, Name, Rater
+from scripts.common.config.annotate import Rater
+from scripts.common.config.base import Model, Name
 from scripts.common.errors import UserError
 from scripts.common.keyed_hash import keyed_hash
 

@@ -19,7 +19,8 @@ from scripts.collect.records import Quarantine, Reader, Record
 from scripts.common import canonical, layout, tables
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.command import parse_settings, parser, run
-from scripts.common.config import AnySource, HeldOut, Model
+from scripts.common.config.base import Model
+from scripts.common.config.collect import AnySource, HeldOut
 from scripts.common.errors import UserError
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from pydantic import Field
 from scripts.common import layout, tables
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.command import parse_settings, parser, run
-from scripts.common.config import Model, Name
+from scripts.common.config.base import Model, Name
 from scripts.common.errors import UserError
 from scripts.common.words import ngrams, split_words
 from scripts.decontaminate.grams import CANARY, GRAMS, MIN_WORDS, canary_item

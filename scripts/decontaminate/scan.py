@@ -21,7 +21,7 @@ from pydantic import Field
 from scripts.common import layout, tables
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.command import parse_settings, parser, run
-from scripts.common.config import Model
+from scripts.common.config.base import Model
 from scripts.common.errors import UserError
 from scripts.common.words import ngrams, split_words
 from scripts.decontaminate.grams import (

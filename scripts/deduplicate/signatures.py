@@ -19,7 +19,7 @@ from pydantic import Field
 from scripts.common import layout, tables
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.command import parse_settings, parser, run
-from scripts.common.config import Model
+from scripts.common.config.base import Model
 from scripts.deduplicate.minhash import permutations, shingles, signatures
 
 log = logging.getLogger(__name__)

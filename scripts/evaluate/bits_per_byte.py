@@ -11,7 +11,8 @@ import math
 from scripts.common import layout
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.command import parse_settings, parser, run
-from scripts.common.config import BitsPerByteTask, Model, Name
+from scripts.common.config.base import Model, Name
+from scripts.common.config.evaluate import BitsPerByteTask
 from scripts.common.errors import UserError
 from scripts.evaluate import checkpoint, heldout, scores
 

@@ -17,7 +17,7 @@ import yaml
 from scripts.common import layout
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.command import parse_settings, parser, run
-from scripts.common.config import Model
+from scripts.common.config.base import Model
 from scripts.common.errors import UserError
 from scripts.evaluate import scores
 

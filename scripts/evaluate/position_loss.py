@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scripts.common import layout
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.command import parse_settings, parser, run
-from scripts.common.config import Model, Name, PositionLossTask
+from scripts.common.config.base import Model, Name
+from scripts.common.config.evaluate import PositionLossTask
 from scripts.common.errors import UserError
 from scripts.evaluate import checkpoint, heldout, scores
 

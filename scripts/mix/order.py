@@ -17,7 +17,7 @@ from pydantic import Field
 from scripts.common import layout
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.command import parse_settings, parser, run
-from scripts.common.config import Fraction, Model, Name
+from scripts.common.config.base import Fraction, Model, Name
 from scripts.common.errors import UserError
 from scripts.common.quantity import Tokens
 from scripts.common.token_store import TokenStore

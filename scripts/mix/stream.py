@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from scripts.common.config import Model
+from scripts.common.config.base import Model
 from scripts.common.keyed_hash import keyed_hash
 from scripts.common.token_store import TokenStore
 

@@ -11,7 +11,8 @@ import jinja2
 
 from scripts.common import canonical, command, layout
 from scripts.common.artifact import Draft, make
-from scripts.common.config import Evaluate, Model, Name
+from scripts.common.config.base import Model, Name
+from scripts.common.config.evaluate import Evaluate
 from scripts.report import figures, results, svg, training
 from scripts.report.funnel import fates, read_intake
 from scripts.report.lineage import Stages, read_stages

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from scripts.common import layout
 from scripts.common.artifact import Artifact
-from scripts.common.config import Model, Name
+from scripts.common.config.base import Model, Name
 from scripts.common.errors import UserError
 
 _POINTS = 200  # more than a chart's pixels can tell apart

@@ -24,7 +24,7 @@ from scripts.common.attributes import (
     LANGUAGE,
 )
 from scripts.common.command import parse_settings, parser, run
-from scripts.common.config import SelectDomain
+from scripts.common.config.select import SelectDomain
 from scripts.common.errors import UserError
 from scripts.common.keyed_hash import keyed_hash
 from scripts.select.rulesets import Interval, bounds

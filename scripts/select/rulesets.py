@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from scripts.common.config import SelectDomain
+from scripts.common.config.select import SelectDomain
 
 Interval = tuple[float | None, float | None]
 

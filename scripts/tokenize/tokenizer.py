@@ -11,10 +11,11 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from scripts.common import canonical, config, layout
+from scripts.common import canonical, layout
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.command import parse_settings, parser, run
-from scripts.common.config import Model, Name
+from scripts.common.config.base import Model, Name
+from scripts.common.config.tokenize import Tokenizer as Wanted
 from scripts.common.errors import UserError
 from scripts.tokenize.folder import tokenizer_files
 from scripts.tokenize.sample import Shard, sample
@@ -27,7 +28,7 @@ _PROBE = "Tokens: naïve “quotes”, 1234567 + 89,\n\tdef f(x):\n\t\treturn x 
 
 
 class Settings(Model):
-    tokenizer: config.Tokenizer
+    tokenizer: Wanted
     sources: dict[Name, int]  # number of shards of each source to sample; none for a copy
 
 

@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 from scripts.common import layout, token_store
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.command import parse_settings, parser, run
-from scripts.common.config import Model, Name
+from scripts.common.config.base import Model, Name
 from scripts.tokenize.selected import read_kept
 
 log = logging.getLogger(__name__)

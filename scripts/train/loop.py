@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
-from scripts.common.config import Optimizer
+from scripts.common.config.train import Optimizer
 from scripts.common.errors import UserError
 from scripts.train.batches import IGNORED, Batch, Batches
 from scripts.train.model import forward_hidden, parameter_groups

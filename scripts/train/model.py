@@ -21,7 +21,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from scripts.common.config import Architecture, Rope
+from scripts.common.config.train import Architecture, Rope
 from scripts.common.errors import UserError
 from scripts.train.batches import Batch
 

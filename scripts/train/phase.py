@@ -21,7 +21,8 @@ from scripts.common import canonical, layout
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.code import code_hash
 from scripts.common.command import parse_settings, parser, run
-from scripts.common.config import Architecture, Model, Name, Optimizer, Rope
+from scripts.common.config.base import Model, Name
+from scripts.common.config.train import Architecture, Optimizer, Rope
 from scripts.common.errors import UserError
 from scripts.common.quantity import Tokens
 from scripts.train import model as models

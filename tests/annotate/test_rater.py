@@ -12,7 +12,7 @@ from scripts.annotate import quality, rater
 from scripts.annotate.model import normalise
 from scripts.common import canonical, layout, tables
 from scripts.common.artifact import Artifact, make
-from scripts.common.config import Rater
+from scripts.common.config.annotate import Rater
 from scripts.common.errors import UserError
 
 MakeDocuments = Callable[[str, int, list[str]], Artifact]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from scripts.collect.readers import reader_of
 from scripts.collect.records import Quarantine
-from scripts.common.config import JsonlSource, ParquetSource, TextSource
+from scripts.common.config.collect import JsonlSource, ParquetSource, TextSource
 from scripts.common.errors import UserError
 
 

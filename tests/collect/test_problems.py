@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scripts.collect.readers import reader_of
-from scripts.common.config import ProblemsSource
+from scripts.common.config.collect import ProblemsSource
 from scripts.common.errors import UserError
 
 

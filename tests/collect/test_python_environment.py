@@ -7,7 +7,7 @@ import pytest
 
 from scripts.collect.readers import reader_of
 from scripts.collect.readers.python_environment import docstrings
-from scripts.common.config import PythonEnvironmentSource
+from scripts.common.config.collect import PythonEnvironmentSource
 from scripts.common.errors import UserError
 
 PROSE = "A sentence that explains what this is for. " * 6

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from scripts.common.code import ROOT
-from scripts.common.config import load
+from scripts.common.config.workflow import load
 from scripts.common.errors import UserError
 
 

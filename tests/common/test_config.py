@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from scripts.common.code import ROOT
-from scripts.common.config import Config, load
+from scripts.common.config.workflow import Config, load
 from scripts.common.errors import UserError
 
 DEMO = yaml.safe_load((ROOT / "config/config.yaml").read_text())

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from scripts.common.artifact import Artifact
-from scripts.common.config import PositionLossTask
+from scripts.common.config.evaluate import PositionLossTask
 from scripts.common.errors import UserError
 from scripts.evaluate import bits_per_byte, checkpoint, position_loss
 from scripts.evaluate.heldout import Document

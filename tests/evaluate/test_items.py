@@ -7,7 +7,7 @@ import pytest
 
 from scripts.common import layout
 from scripts.common.artifact import Artifact, make
-from scripts.common.config import ItemsTask
+from scripts.common.config.evaluate import ItemsTask
 from scripts.common.errors import UserError
 from scripts.evaluate import heldout, items
 from scripts.evaluate.heldout import Document

@@ -11,7 +11,7 @@ import yaml
 from scripts.common import canonical, layout, tables
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.code import ROOT
-from scripts.common.config import BitsPerByteTask, PositionLossTask
+from scripts.common.config.evaluate import BitsPerByteTask, PositionLossTask
 from scripts.common.errors import UserError
 from scripts.evaluate import bits_per_byte, checkpoint, harness, position_loss, scores
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scripts.common import layout, tables
 from scripts.common.artifact import Artifact, make
 from scripts.common.attributes import MEASURES
-from scripts.common.config import SelectDomain
+from scripts.common.config.select import SelectDomain
 from scripts.common.errors import UserError
 from scripts.select import documents, rulesets
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from scripts.common.config import Architecture, Rope
+from scripts.common.config.train import Architecture, Rope
 from scripts.common.errors import UserError
 from scripts.train import model as models
 from scripts.train.batches import Batch

@@ -9,7 +9,7 @@ from scripts.collect.readers.problems import ProblemsReader
 from scripts.collect.readers.python_environment import PythonEnvironmentReader
 from scripts.collect.readers.text import TextReader
 from scripts.collect.records import Reader
-from scripts.common.config import AnySource
+from scripts.common.config.collect import AnySource
 
 READERS: dict[str, Callable[[Any], Reader]] = {
     "jsonl": JsonlReader,

@@ -12,7 +12,7 @@ from scripts.collect import files
 from scripts.collect.fields import record_of
 from scripts.collect.records import Quarantine, Record
 from scripts.common import canonical
-from scripts.common.config import JsonlSource
+from scripts.common.config.collect import JsonlSource
 from scripts.common.errors import UserError
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from scripts.collect import files
 from scripts.collect.fields import record_of
 from scripts.collect.records import Quarantine, Record
-from scripts.common.config import ParquetSource
+from scripts.common.config.collect import ParquetSource
 from scripts.common.errors import UserError
 
 _BATCH_ROWS = 1000

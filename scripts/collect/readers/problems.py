@@ -13,7 +13,7 @@ from itertools import combinations, combinations_with_replacement, product
 from typing import Any
 
 from scripts.collect.records import Record
-from scripts.common.config import ProblemsSource
+from scripts.common.config.collect import ProblemsSource
 from scripts.common.errors import UserError
 
 _NAMES = ("Ana", "Ben", "Chen", "Dina", "Emeka", "Fatima", "Goran", "Hana")

@@ -21,7 +21,7 @@ from pydoc_data.topics import topics
 from typing import Any, TypeVar
 
 from scripts.collect.records import Quarantine, Record
-from scripts.common.config import PythonEnvironmentSource
+from scripts.common.config.collect import PythonEnvironmentSource
 from scripts.common.errors import UserError
 
 _MIN_PROSE_CHARACTERS = 200

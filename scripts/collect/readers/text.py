@@ -5,7 +5,7 @@ from typing import Any
 
 from scripts.collect import files
 from scripts.collect.records import Quarantine, Record
-from scripts.common.config import TextSource
+from scripts.common.config.collect import TextSource
 
 
 class TextReader:

@@ -1,0 +1,169 @@
+"""The whole configuration: its checks across stages, its JSON schema.
+
+Rules hand each program the part that concerns it as canonical JSON, so that a change reruns what it
+touches and nothing else. Everything that can be known to be wrong before a job starts is an error
+here, which names the key, the value and the remedy.
+"""
+
+import difflib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError, model_validator
+
+from scripts.common import attributes
+from scripts.common.config.annotate import Rater
+from scripts.common.config.base import Fraction, Model, Name
+from scripts.common.config.collect import AnySource, HeldOut
+from scripts.common.config.decontaminate import Decontaminate
+from scripts.common.config.deduplicate import Deduplicate
+from scripts.common.config.evaluate import Evaluate, ItemsTask
+from scripts.common.config.select import SelectDomain
+from scripts.common.config.tokenize import Tokenizer
+from scripts.common.config.train import Architecture, Phase
+from scripts.common.errors import UserError
+
+_WEIGHT_TOLERANCE = 1e-6
+
+
+class Config(Model):
+    title: str
+    sources: dict[Name, AnySource]
+    heldout: HeldOut
+    raters: dict[Name, Rater] = {}
+    deduplicate: Deduplicate
+    decontaminate: Decontaminate = Decontaminate()
+    select: dict[Name, SelectDomain]
+    tokenizer: Tokenizer
+    model: Architecture = Architecture()
+    mixtures: dict[Name, dict[Name, Fraction]]
+    phases: dict[Name, Phase]
+    evaluate: Evaluate
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Config":
+        problems = [*self._source_problems(), *self._phase_problems(), *self._evaluate_problems()]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _source_problems(self) -> Iterator[str]:
+        yield from self._rater_problems()
+        yield from self._bound_problems()
+        if sorted(self.deduplicate.preference) != sorted(self.sources):
+            yield (
+                "deduplicate.preference must list every source once: "
+                f"{sorted(self.sources)}, not {self.deduplicate.preference}"
+            )
+        for name in sorted(self.domains() - set(self.select)):
+            yield f"select: no entry for domain {name!r}; add `{name}: {{}}` to keep all of it"
+        for name in sorted(set(self.select) - self.domains()):
+            yield f"select.{name}: no source has this domain; known are {sorted(self.domains())}"
+
+    def _rater_problems(self) -> Iterator[str]:
+        for name, rater in self.raters.items():
+            if name in attributes.RESERVED:
+                yield f"raters.{name}: another attribute has this name; call the rater otherwise"
+            for key in sorted({*rater.positive, *rater.negative} - set(self.sources)):
+                yield f"raters.{name}: no source is called {key!r}"
+            for key in sorted(set(rater.positive) & set(rater.negative)):
+                yield f"raters.{name}: {key!r} is both positive and negative"
+
+    def _bound_problems(self) -> Iterator[str]:
+        known = [*attributes.BOUNDABLE, *self.raters]
+        for domain, select in self.select.items():
+            for name, (low, high) in select.bounds.items():
+                if name not in known:
+                    near = difflib.get_close_matches(name, known) or sorted(known)
+                    yield (
+                        f"select.{domain}.bounds.{name}: nothing computes this attribute; "
+                        f"did you mean one of {near}?"
+                    )
+                if low is not None and high is not None and low > high:
+                    yield f"select.{domain}.bounds.{name}: {low} is above {high}; swap them"
+
+    def _phase_problems(self) -> Iterator[str]:
+        known = self.domains() | set(self.sources)
+        for name, weights in self.mixtures.items():
+            for key in sorted(set(weights) - known):
+                yield f"mixtures.{name}.{key}: neither a domain nor a source"
+            if abs(sum(weights.values()) - 1) > _WEIGHT_TOLERANCE:
+                yield (
+                    f"mixtures.{name}: the weights sum to {sum(weights.values()):.6g}; "
+                    "make them sum to 1"
+                )
+        for name, phase in self.phases.items():
+            if phase.mixture not in self.mixtures:
+                yield f"phases.{name}.mixture: no mixture is called {phase.mixture!r}"
+            if phase.parent is not None and phase.parent not in self.phases:
+                yield (
+                    f"phases.{name}.parent: no phase is called {phase.parent!r}; "
+                    f"known are {sorted(self.phases)}, or null to start from `model`"
+                )
+            elif cycle := self._cycle_from(name):
+                yield f"phases.{name}.parent: a cycle, {' -> '.join(cycle)}; one must start anew"
+
+    def _cycle_from(self, name: str) -> list[str] | None:
+        path = [name]
+        while (parent := self.phases[path[-1]].parent) in self.phases:
+            if parent in path:
+                return [*path, parent] if parent == name else None
+            path.append(parent)
+        return None
+
+    def _evaluate_problems(self) -> Iterator[str]:
+        evaluate = self.evaluate
+        for name in sorted(set(evaluate.phases) - set(self.phases)):
+            yield f"evaluate.phases: no phase is called {name!r}"
+        compared = {*evaluate.compare, *(one for rest in evaluate.compare.values() for one in rest)}
+        for name in sorted(compared - set(evaluate.phases)):
+            yield f"evaluate.compare: {name!r} is not among evaluate.phases"
+        for name in sorted(set(evaluate.retention_domains) - self.domains()):
+            yield f"evaluate.retention_domains: no source has the domain {name!r}"
+        for task, settings in evaluate.tasks.items():
+            if isinstance(settings, ItemsTask):
+                for name in sorted(set(settings.sources) - set(self.sources)):
+                    yield f"evaluate.tasks.{task}.sources: no source is called {name!r}"
+
+    def domains(self) -> set[str]:
+        return {source.domain for source in self.sources.values()}
+
+    def shards(self, source: str) -> range:
+        return range(self.sources[source].shards)
+
+    def source_shards(self) -> dict[str, int]:
+        """Return the number of shards by source."""
+        return {name: source.shards for name, source in self.sources.items()}
+
+    def sources_of_mixture(self, mixture: str) -> list[str]:
+        """Return the sources that a mixture draws on, by their own name or their domain's."""
+        keys = {key for key, weight in self.mixtures[mixture].items() if weight > 0}
+        return sorted(name for name, source in self.sources.items() if {name, source.domain} & keys)
+
+    def item_tasks(self) -> dict[str, ItemsTask]:
+        return {
+            name: task for name, task in self.evaluate.tasks.items() if isinstance(task, ItemsTask)
+        }
+
+
+def load(values: Any) -> Config:
+    """Validate a configuration; raises UserError that lists every fault by key."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        faults = "\n".join(
+            f"  {'.'.join(map(str, fault['loc'])) or 'config'}: {fault['msg']}"
+            + ("" if fault["type"] == "value_error" else f" (got {fault['input']!r:.80})")
+            for fault in error.errors()
+        )
+        raise UserError(f"the configuration is not valid:\n{faults}") from None
+
+
+def schema() -> str:
+    """Return the JSON schema of the configuration, as editors read it."""
+    return json.dumps(Config.model_json_schema(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    print(schema(), end="")
