@@ -1,6 +1,7 @@
 """The validated config, the artifacts' paths and the programs' code, for all stages."""
 
 import shlex
+from pathlib import Path
 
 from scripts.common import canonical, code, layout
 from scripts.common.config.workflow import load
@@ -10,6 +11,19 @@ try:
     cfg = load(config)
 except UserError as error:
     raise WorkflowError(str(error))
+
+# Without its own records Snakemake takes whatever lies there for the result of today's settings.
+if (
+    workflow.is_main_process
+    and not any(Path(".snakemake/metadata").rglob("*"))
+    and any(Path(layout.RESULTS).glob("documents/*/*/content.json"))
+):
+    raise WorkflowError(
+        f"{layout.RESULTS}/ holds artifacts, but Snakemake's records of them (.snakemake/metadata) are "
+        "gone, so that it cannot tell which settings made them: "
+        f"`find {layout.RESULTS} -name {layout.CONTENT} -delete`, then run Snakemake again; what today's "
+        "inputs, settings and code would make is recognised by its manifest and kept"
+    )
 
 # Programs are run as modules of this repository, also with `snakemake --directory`. A prefix replaces
 # Snakemake's strict mode, without which a program that fails before `| tee` would count as done.

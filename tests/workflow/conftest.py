@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,9 +51,9 @@ class Workspace:
             raise AssertionError(f"snakemake failed:\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
         return done
 
-    def planned(self) -> set[Job]:
+    def planned(self, *arguments: str) -> set[Job]:
         """The jobs that would run now, each as its rule followed by its wildcards' values."""
-        return _jobs(self.snakemake("--dry-run").stdout)
+        return _jobs(self.snakemake("--dry-run", *arguments).stdout)
 
     def run(self) -> set[Job]:
         """Run what has to run; return those jobs."""
@@ -151,7 +151,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Worksp
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (shared / "finished.done").exists():
             shutil.rmtree(workspace.folder, ignore_errors=True)
-            _check_out(workspace.folder)
+            workspace.folder.mkdir()
+            check_out(workspace.folder)
             write_data(shared / "data")
             workspace.write_config(small_config(shared / "data"))
             workspace.snakemake()
@@ -159,14 +160,20 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Worksp
     return workspace
 
 
-def _check_out(folder: Path) -> None:
-    folder.mkdir()
-    for name in HOUSE:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(source, folder / name)
+def check_out(folder: Path, leave: Collection[str] = ()) -> None:
+    """Copy the house's files into ``folder`` as git does, with new times, but those to leave."""
+    for file in (file for name in HOUSE for file in _files(ROOT / name)):
+        name = file.relative_to(ROOT).as_posix()
+        if name not in leave:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, folder / name)
+
+
+def _files(path: Path) -> list[Path]:
+    """The path if it is a file, else the files below it, without what Python compiled."""
+    if path.is_file():
+        return [path]
+    return [file for file in path.rglob("*") if file.is_file() and file.suffix != ".pyc"]
 
 
 @pytest.fixture

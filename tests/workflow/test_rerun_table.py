@@ -1,10 +1,17 @@
 """The rerun table of the design: what a change runs again, and nothing else, on a real DAG."""
 
+import ast
+import json
 import os
 import re
+import shlex
+import shutil
+import subprocess
 import time
+from pathlib import Path
 
-from tests.workflow.conftest import Job, Workspace
+from scripts.common import canonical
+from tests.workflow.conftest import Job, Workspace, check_out
 
 SHARDS = [("prose", "0"), ("prose", "1"), ("code", "0"), ("problems", "0")]
 PHASES = ["base", "anneal", "control"]
@@ -38,6 +45,19 @@ def test_nothing_changed_runs_nothing(workspace: Workspace) -> None:
     assert workspace.planned() == set()
 
 
+def test_other_resources_run_nothing(workspace: Workspace) -> None:
+    assert workspace.planned("--cores", "1", "--set-threads", "train_phase=1") == set()
+
+
+def test_a_fresh_checkout_runs_nothing(workspace: Workspace) -> None:
+    for name in ("Snakefile", "rules", "scripts", "envs", "profiles", "config/tasks"):
+        path = workspace.folder / name
+        remove = shutil.rmtree if path.is_dir() else Path.unlink
+        remove(path)
+    check_out(workspace.folder, leave=("config/config.yaml",))
+    assert workspace.planned() == set()
+
+
 def test_touched_files_run_nothing(workspace: Workspace) -> None:
     later = time.time() + 10
     for folder in ("scripts", "rules", "config", "results"):
@@ -53,6 +73,50 @@ def test_reordered_keys_and_comments_run_nothing(workspace: Workspace) -> None:
     with workspace.config_file.open("a") as config:
         config.write("# a comment\n")
     assert workspace.planned() == set()
+
+
+def test_the_same_values_written_otherwise_run_nothing(workspace: Workspace) -> None:
+    config = workspace.config()
+    config["phases"]["anneal"].update(tokens="8192", max_epochs=50.0)
+    config["mixtures"]["base"] = {"math": 0.1, "code": 1e-1, "general": 0.80}
+    workspace.write_config(config)
+    assert workspace.planned() == set()
+
+
+def test_a_comment_in_a_rule_runs_nothing_and_an_edited_command_its_rule(
+    workspace: Workspace,
+) -> None:
+    rules = workspace.folder / "rules/report.smk"
+    rules.write_text("# a comment\n" + rules.read_text())
+    assert workspace.planned() == set()
+    edited = rules.read_text().replace("python -m scripts.report", "python -B -m scripts.report")
+    rules.write_text(edited)
+    assert workspace.planned() == {("report_page",)}
+
+
+def test_every_job_has_one_parameter_and_that_is_canonical_text(workspace: Workspace) -> None:
+    """Paths, sets, other objects and values computed from inputs are compared wrongly or not."""
+    records = [
+        json.loads(file.read_text())
+        for file in (workspace.folder / ".snakemake/metadata").rglob("*")
+        if file.is_file()
+    ]
+    assert len(records) > len(SHARDS) * 6
+    for record in records:
+        (parameter,) = map(ast.literal_eval, record["params"])
+        assert canonical.dumps(json.loads(parameter)) == parameter, record["rule"]
+
+
+def test_lost_records_are_an_error_until_all_is_checked(workspace: Workspace) -> None:
+    """Snakemake alone would say that there is nothing to do, whatever has changed."""
+    shutil.rmtree(workspace.folder / ".snakemake/metadata")
+    done = workspace.snakemake("--dry-run", check=False)
+    assert done.returncode == 1
+    remedy = re.search(r"`(find .*? -delete)`", done.stdout + done.stderr)
+    assert remedy
+    subprocess.run(shlex.split(remedy[1]), cwd=workspace.folder, check=True)
+    made = workspace.snakemake("results/documents/problems/0/content.json")
+    assert "results/documents/problems/0: kept" in made.stdout + made.stderr
 
 
 def test_a_mixture_weight(workspace: Workspace) -> None:
