@@ -5,64 +5,91 @@ encoded as the plain text it is: a document cannot end itself or start another.
 """
 
 import logging
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, BinaryIO
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from scripts.common import layout, token_store
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.command import parse_settings, parser, run
 from scripts.common.config.base import Model, Name
+from scripts.tokenize.encoder import (
+    Checked,
+    Encoded,
+    Encoder,
+    ReferenceEncoder,
+    UnlikeReferenceError,
+    fast_encoder,
+)
 from scripts.tokenize.selected import read_kept
 
 log = logging.getLogger(__name__)
 
-_BATCH_ROWS = 128  # encodings take some hundred bytes a token while a batch is in memory
+_BATCH_ROWS = 1000
 
 
 class Settings(Model):
     tokenizer: Name
 
 
-def load(folder: Path) -> Tokenizer:
-    """Load an artifact's ``tokenizer.json`` to encode whole texts as plain text."""
-    tokenizer = Tokenizer.from_file((folder / "tokenizer.json").as_posix())
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    tokenizer.encode_special_tokens = True
-    return tokenizer
-
-
 def build(
     draft: Draft, documents: Artifact, selection: Artifact, tokenizer: Artifact, name: str
 ) -> None:
     """Write ids.bin, offsets.npy and documents.npy; ``name`` is the shard's, for the log."""
-    tokenizer.member("tokenizer.json")
-    encoder = load(tokenizer.folder)
-    bos, eos = tokenizer.counts["bos"], tokenizer.counts["eos"]
-    dtype = token_store.ids_dtype(tokenizer.counts["vocabulary"])
+    file = tokenizer.member("tokenizer.json")
+    reference = ReferenceEncoder(file)
+    encoder: Encoder = fast_encoder(file) or reference
+    try:
+        _encode(draft, documents, selection, tokenizer.counts, Checked(encoder, reference))
+    except UnlikeReferenceError as error:
+        log.warning("%s: encoded anew by `tokenizers`: %s: %s", name, encoder.name, error)
+        _encode(draft, documents, selection, tokenizer.counts, Checked(reference, reference))
+    counts = draft.counts
+    log.info(
+        "%s: %s documents, %s tokens", name, f"{counts['documents']:,}", f"{counts['tokens']:,}"
+    )
+
+
+def _encode(
+    draft: Draft,
+    documents: Artifact,
+    selection: Artifact,
+    vocabulary: Mapping[str, Any],
+    encoder: Checked,
+) -> None:
+    dtype = token_store.ids_dtype(vocabulary["vocabulary"])
     lengths, ids = [np.zeros(1, np.int64)], [np.zeros(0, np.int64)]
     with draft.path(token_store.IDS).open("wb") as stream:
         for batch in _selected(documents, selection):
-            texts = batch["text"].to_pylist()
-            lengths.append(_write(stream, encoder, texts, bos, eos, dtype))
             ids.append(batch["id"].to_numpy())
+            encoded = encoder.encode(batch["text"].to_pylist(), ids[-1])
+            whole = _bounded(encoded, vocabulary["bos"], vocabulary["eos"])
+            stream.write(whole.ids.astype(dtype).tobytes())
+            lengths.append(whole.lengths)
     offsets = np.cumsum(np.concatenate(lengths))
     np.save(draft.path(token_store.OFFSETS), offsets)
     np.save(draft.path(token_store.DOCUMENTS), np.concatenate(ids))
-    draft.counts.update(
-        tokenizer.counts,
-        documents=len(offsets) - 1,
-        dtype=dtype.name,
-        tokens=int(offsets[-1]),
-    )
-    log.info("%s: %s documents, %s tokens", name, f"{len(offsets) - 1:,}", f"{offsets[-1]:,}")
+    draft.counts = {
+        **vocabulary,
+        "documents": len(offsets) - 1,
+        "dtype": dtype.name,
+        "encoder": encoder.name,
+        "encoded_by_both": encoder.compared,
+        "tokens": int(offsets[-1]),
+    }
+
+
+def _bounded(encoded: Encoded, bos: int | None, eos: int) -> Encoded:
+    """Put ``bos``, unless it is None, before the ids of each text and ``eos`` behind them."""
+    ends = np.cumsum(encoded.lengths)
+    ids = np.insert(encoded.ids, ends, np.uint32(eos))
+    if bos is None:
+        return Encoded(ids, encoded.lengths + 1)
+    starts = ends - encoded.lengths + np.arange(len(ends))  # each eos moves what is behind it
+    return Encoded(np.insert(ids, starts, np.uint32(bos)), encoded.lengths + 2)
 
 
 def _selected(documents: Artifact, selection: Artifact) -> Iterator[pa.RecordBatch]:
@@ -73,23 +100,6 @@ def _selected(documents: Artifact, selection: Artifact) -> Iterator[pa.RecordBat
         for batch in file.iter_batches(_BATCH_ROWS, columns=["id", "text"]):
             yield batch.filter(pa.array(kept[first : first + len(batch)]))
             first += len(batch)
-
-
-def _write(
-    stream: BinaryIO,
-    encoder: Tokenizer,
-    texts: list[str],
-    bos: int | None,
-    eos: int,
-    dtype: np.dtype[Any],
-) -> NDArray[np.int64]:
-    """Append the texts' ids to ``stream``; return each document's length: (texts,)."""
-    before = [] if bos is None else [bos]
-    encoded = encoder.encode_batch_fast(texts, add_special_tokens=False)
-    rows = [np.array([*before, *encoding.ids, eos], dtype) for encoding in encoded]
-    for row in rows:
-        stream.write(row.tobytes())
-    return np.array([len(row) for row in rows], np.int64)
 
 
 def main() -> None:
