@@ -54,7 +54,7 @@ class _Package:
             _normalised(fields["Name"]),
             fields["Version"],
             _license(fields),
-            fields["Description"] or "",
+            fields.get("Description") or "",
             distribution,
         )
 
@@ -238,9 +238,9 @@ def _normalised(name: str) -> str:
 
 
 def _license(fields: metadata.PackageMetadata) -> str | None:
-    if expression := fields["License-Expression"]:
+    if expression := fields.get("License-Expression"):
         return str(expression)
-    stated = (fields["License"] or "").strip()
+    stated = (fields.get("License") or "").strip()
     is_name = "\n" not in stated and len(stated) <= _MAX_LICENSE_CHARACTERS
     if stated and stated.upper() != "UNKNOWN" and is_name:
         return stated
