@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test lint format schema lock clean
+# Files with compiled functions: compiled when first imported, then cached beside them.
+KERNELS := $(shell grep -rl --include='*.py' '^@njit' scripts)
 
-demo: .venv/complete
+.PHONY: demo test lint format schema kernels bench-curation lock clean
+
+demo: kernels
 	$(BIN)/snakemake --profile profiles/local
 	@echo "The report is at $(CURDIR)/results/report/index.html"
 
-test: .venv/complete
+test: kernels
 	$(BIN)/pytest -n 2 --dist worksteal
 
 lint: .venv/complete
@@ -26,6 +29,23 @@ format: .venv/complete
 
 schema: .venv/complete
 	$(BIN)/python -m scripts.common.config.workflow > config/schema.json
+
+# Once for each environment, so that jobs side by side do not all begin with the same compilation.
+kernels: .venv/kernels
+.venv/kernels: .venv/complete $(KERNELS)
+	$(BIN)/python -c 'import $(shell echo $(basename $(KERNELS)) | sed 's|/|.|g; s| |, |g')'
+	touch $@
+
+# One table: each of curation's stages beside its peers, on one core.
+bench-curation: .venv-bench/complete
+	.venv-bench/bin/python -m tests.benchmarks.curation
+
+.venv-bench/complete: requirements.lock tests/benchmarks/requirements.txt
+	rm -rf .venv-bench
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --requirement requirements.lock
+	.venv-bench/bin/python -m pip install --quiet --requirement tests/benchmarks/requirements.txt
+	touch $@
 
 # The stamp is written last: an interrupted installation is begun again.
 .venv/complete: requirements.lock
@@ -44,4 +64,4 @@ lock:
 	rm -rf .venv.lock
 
 clean:
-	rm -rf .venv .venv.lock
+	rm -rf .venv .venv.lock .venv-bench

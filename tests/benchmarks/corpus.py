@@ -18,7 +18,7 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
 def prose_and_code(megabytes: float) -> list[str]:
-    """Return documents of at least so many MB (10**6 bytes of UTF-8), if the environment has them."""
+    """Return documents of at least so many MB (10**6 bytes), if the environment has them."""
     return _until(chain(_read("docstrings"), _read("source")), megabytes)
 
 
