@@ -17,8 +17,7 @@ from scripts.common import tables
 from scripts.common.artifact import Artifact
 from scripts.common.errors import UserError
 from scripts.common.token_store import TokenStore
-
-IGNORED = -100  # the label that cross_entropy skips
+from scripts.train.loss import IGNORED
 
 SourceShard = tuple[str, int]
 
@@ -44,11 +43,6 @@ class Batch:
         """Return the batch in micro-batches of at most ``rows`` rows."""
         parts = (self.input_ids_BT, self.labels_BT, self.position_ids_BT)
         return [Batch(*each) for each in zip(*(part.split(rows) for part in parts), strict=True)]
-
-    def to(self, device: torch.device) -> "Batch":
-        return Batch(
-            self.input_ids_BT.to(device), self.labels_BT.to(device), self.position_ids_BT.to(device)
-        )
 
 
 class Order:

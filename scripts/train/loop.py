@@ -10,12 +10,12 @@ from types import FrameType
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
 from scripts.common.config.train import Optimizer
 from scripts.common.errors import UserError
-from scripts.train.batches import IGNORED, Batch, Batches
+from scripts.train.batches import Batch, Batches
+from scripts.train.loss import head_loss
 from scripts.train.model import forward_hidden, parameter_groups
 from scripts.train.schedule import Schedule
 from scripts.train.state import TrainState
@@ -122,27 +122,24 @@ class Trainer:
         targets = max(1, batch.targets)
         total = torch.zeros((), device=device)
         for micro in batch.split(rows):
-            loss, z_loss = token_losses(self.state.model, micro.to(device), self.settings.z_loss)
-            ((loss + z_loss) / targets).backward()
-            total += loss.detach()
+            loss, entropy = token_losses(self.state.model, micro, self.settings.z_loss)
+            (loss / targets).backward()
+            total += entropy
         return float(total) / targets
 
 
 def token_losses(model: PreTrainedModel, batch: Batch, z_weight: float) -> tuple[Tensor, Tensor]:
-    """Return the sums over predicted tokens of cross-entropy (nats) and weighted z-loss.
+    """Return two sums over predicted tokens: the loss to descend, and its cross-entropy [nats].
 
-    The z-loss, z_weight * logsumexp(logits)^2, keeps logits small (PaLM, section 5). bf16 on CUDA.
+    They differ by the z-loss (see ``loss.head_loss``). Matrix products are in bf16 on CUDA.
     """
+    labels_N = batch.labels_BT[:, 1:].flatten().to(model.device, non_blocking=True)
     with torch.autocast("cuda", torch.bfloat16, enabled=model.device.type == "cuda"):
         hidden_BTD = forward_hidden(model, batch)
-        labels_N = batch.labels_BT[:, 1:].flatten()
-        logits_NV = model.get_output_embeddings()(hidden_BTD[:, :-1].flatten(0, 1))
-    logits_NV = logits_NV.float()
-    loss = cross_entropy(logits_NV, labels_N, ignore_index=IGNORED, reduction="sum")
-    if z_weight == 0:
-        return loss, torch.zeros_like(loss)
-    squares_N = logits_NV.logsumexp(-1).square()
-    return loss, z_weight * (squares_N * (labels_N != IGNORED)).sum()
+        hidden_ND = hidden_BTD[:, :-1].flatten(0, 1)
+        if torch.is_autocast_enabled("cuda"):
+            hidden_ND = hidden_ND.bfloat16()  # a norm's output is fp32 under autocast
+    return head_loss(hidden_ND, model.get_output_embeddings().weight, labels_N, z_weight)
 
 
 class Progress:

@@ -1,8 +1,7 @@
 """Causal language models in Hugging Face format: made, loaded, checked.
 
-Packed rows rely on transformers telling documents apart by their positions, which it does only
-without a cache and without an attention mask: ``forward_hidden`` is the one place that calls the
-model, so that neither can slip in.
+Documents in packed rows are told apart by our own attention, which needs to be given where they
+are: ``forward_hidden`` is the one place that calls the model, so that it always is.
 """
 
 import logging
@@ -23,9 +22,13 @@ from transformers import (
 
 from scripts.common.config.train import Architecture, Rope
 from scripts.common.errors import UserError
+from scripts.train import attention
 from scripts.train.batches import Batch
 
 log = logging.getLogger(__name__)
+
+# What the configurations of some families call a change that they make to the logits.
+_LOGIT_CHANGES = ("final_logit_softcapping", "logit_scale", "logits_scaling")
 
 
 def create(
@@ -102,6 +105,15 @@ def _adapt(config: PreTrainedConfig, context: int, rope: Rope | None) -> None:
 
 
 def _checked(model: PreTrainedModel, rope: Rope | None) -> PreTrainedModel:
+    """Return the model with attention within documents; raises UserError if its head is unknown."""
+    model.set_attn_implementation(attention.NAME)
+    head = model.get_output_embeddings()
+    scales = [name for name in _LOGIT_CHANGES if getattr(model.config, name, None) not in (None, 1)]
+    if not isinstance(head, nn.Linear) or head.bias is not None or scales:
+        raise UserError(
+            f"a {model.config.model_type} model has logits that are not its head's alone "
+            f"({scales or type(head).__name__}): it cannot be trained here"
+        )
     if rope is not None:
         frequencies = model.base_model.get_buffer("rotary_emb.inv_freq")
         exponents = torch.arange(len(frequencies), device=frequencies.device) / len(frequencies)
@@ -110,13 +122,18 @@ def _checked(model: PreTrainedModel, rope: Rope | None) -> PreTrainedModel:
 
 
 def forward_hidden(model: PreTrainedModel, batch: Batch) -> Tensor:
-    """Return the last hidden states (B, T, D) of packed rows; documents do not see each other."""
-    return model.base_model(
-        input_ids=batch.input_ids_BT,
-        position_ids=batch.position_ids_BT,
-        attention_mask=None,
+    """Return the last hidden states (B, T, D) of packed rows; documents do not see each other.
+
+    ``batch`` is best on the host still: where its documents are is read there.
+    """
+    documents = attention.Documents.of(batch.position_ids_BT)
+    hidden_BTD: Tensor = model.base_model(
+        input_ids=batch.input_ids_BT.to(model.device, non_blocking=True),
+        position_ids=batch.position_ids_BT.to(model.device, non_blocking=True),
+        documents=documents.to(model.device),
         use_cache=False,
     ).last_hidden_state
+    return hidden_BTD
 
 
 def parameter_groups(model: PreTrainedModel, weight_decay: float) -> list[dict[str, Any]]:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from scripts.common import layout
 from scripts.common.errors import UserError
-from scripts.train.batches import IGNORED, Batches, Order
+from scripts.train.batches import Batches, Order
+from scripts.train.loss import IGNORED
 from tests.train.conftest import make_order, make_tokens
 
 
