@@ -1,6 +1,7 @@
 """The validated config, the artifacts' paths and the programs' code, for all stages."""
 
 import shlex
+import sys
 from pathlib import Path
 
 from scripts.common import canonical, code, layout
@@ -25,9 +26,16 @@ if (
         "inputs, settings and code would make is recognised by its manifest and kept"
     )
 
-# Programs are run as modules of this repository, also with `snakemake --directory`. A prefix replaces
-# Snakemake's strict mode, without which a program that fails before `| tee` would count as done.
-shell.prefix(f"set -euo pipefail; export PYTHONPATH={shlex.quote(str(workflow.basedir))}; ")
+# Programs are run as modules of this repository, also with `snakemake --directory`, and without
+# --sdm by the Python that runs Snakemake, whether or not its environment is activated. A prefix
+# replaces Snakemake's strict mode: without it, a program that fails before `| tee` would count as done.
+path = (
+    "" if workflow.deployment_settings.deployment_method else f"{os.path.dirname(sys.executable)}:"
+)
+shell.prefix(
+    f"set -euo pipefail; export PYTHONPATH={shlex.quote(str(workflow.basedir))}"
+    f" PATH={shlex.quote(path)}$PATH; "
+)
 
 
 def house(file):
@@ -35,9 +43,9 @@ def house(file):
     return os.path.normpath(os.path.join(os.path.relpath(workflow.basedir), file))
 
 
-def program(module):
+def program(*modules):
     """The files that a program is made of: inputs, so that an edit reruns it and a touch does not."""
-    return [house(file) for file in code.module_files(module)]
+    return [house(file) for file in code.module_files(*modules)]
 
 
 def settings(value):

@@ -115,15 +115,17 @@ def make(
     module: str,
     settings: Any,
     inputs: Iterable[Path],
+    loads: Iterable[str] = (),
 ) -> Artifact:
     """Make the artifact at ``output`` (its ``content.json``) by ``build``, or keep it as it is.
 
     ``module`` is the program's dotted name, ``settings`` whatever JSON can carry, ``inputs`` the
-    content records of the artifacts that ``build`` reads. Raises UserError for inputs that are
-    missing or truncated and for a full disk; then nothing is left under the artifact's final names.
+    content records of the artifacts that ``build`` reads, ``loads`` the modules that the program
+    imports by a name it was given. Raises UserError for inputs that are missing or truncated and
+    for a full disk; then nothing is left under the artifact's final names.
     """
     manifest = {
-        "code": code_hash(module),
+        "code": code_hash(module, *loads),
         "inputs": {path.as_posix(): _whole(path).digest for path in sorted(inputs)},
         "module": module,
         "settings": settings,

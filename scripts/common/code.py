@@ -13,15 +13,16 @@ from scripts.common.canonical import dumps, sha256_file, sha256_text
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def module_files(module: str) -> list[str]:
-    """Return the repository's files that ``module`` needs, itself included, sorted.
+def module_files(*modules: str) -> list[str]:
+    """Return the repository's files that ``modules`` need, themselves included, sorted.
 
-    Paths are relative to the repository's root. Raises ModuleNotFoundError if the module is not one
+    Paths are relative to the repository's root. Raises ModuleNotFoundError if a module is not one
     of the repository's.
     """
-    if _file_of(module) is None:
-        raise ModuleNotFoundError(f"{module} is not a module under {ROOT}")
-    pending, seen = [module], set()
+    for module in modules:
+        if _file_of(module) is None:
+            raise ModuleNotFoundError(f"{module} is not a module under {ROOT}")
+    pending, seen = list(modules), set()
     while pending:
         name = pending.pop()
         if name not in seen:
@@ -31,9 +32,9 @@ def module_files(module: str) -> list[str]:
     return sorted(file.relative_to(ROOT).as_posix() for file in files)
 
 
-def code_hash(module: str) -> str:
-    """Return the sha256 over the paths and bytes of everything that ``module`` is made of."""
-    return sha256_text(dumps({file: sha256_file(ROOT / file) for file in module_files(module)}))
+def code_hash(*modules: str) -> str:
+    """Return the sha256 over the paths and bytes of everything that ``modules`` are made of."""
+    return sha256_text(dumps({file: sha256_file(ROOT / file) for file in module_files(*modules)}))
 
 
 def _file_of(module: str) -> Path | None:

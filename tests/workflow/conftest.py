@@ -69,8 +69,10 @@ class Workspace:
 
 
 def _environment() -> dict[str, str]:
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return {**os.environ, "PATH": path, "PYTHONPATH": ""}
+    """The environment of a user who has not activated the one that Snakemake is in."""
+    own = str(Path(sys.executable).parent)
+    path = [folder for folder in os.environ["PATH"].split(os.pathsep) if folder != own]
+    return {**os.environ, "PATH": os.pathsep.join(path), "PYTHONPATH": ""}
 
 
 def _jobs(output: str) -> set[Job]:
