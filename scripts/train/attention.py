@@ -9,7 +9,7 @@ transformers' models find it as the attention implementation NAME. They pass on 
 mask function.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -26,11 +26,13 @@ class Documents:
     """Where the documents of a micro-batch are, its rows laid end to end.
 
     ``lengths`` of each document, known to the host; ``bounds_N1`` (documents + 1,) int32, the place
-    where each begins and the last one ends, on the model's device.
+    where each begins and the last one ends, on the model's device; ``most``, which none is longer
+    than: the row's length, as compiled code would be compiled anew for each longest document.
     """
 
     lengths: list[int]
     bounds_N1: Tensor
+    most: int
 
     @classmethod
     def of(cls, position_ids_BT: Tensor) -> "Documents":
@@ -42,10 +44,11 @@ class Documents:
             raise ValueError("a row begins within a document: its positions must count from 0")
         starts_N = torch.nonzero(position_ids_BT.flatten() == 0).flatten()
         bounds_N1 = torch.cat([starts_N, starts_N.new_tensor([position_ids_BT.numel()])])
-        return cls(bounds_N1.diff().tolist(), bounds_N1.to(torch.int32))
+        most = position_ids_BT.shape[1]
+        return cls(bounds_N1.diff().tolist(), bounds_N1.to(torch.int32), most)
 
     def to(self, device: torch.device) -> "Documents":
-        return Documents(self.lengths, self.bounds_N1.to(device, non_blocking=True))
+        return replace(self, bounds_N1=self.bounds_N1.to(device, non_blocking=True))
 
 
 def attend(
@@ -74,7 +77,7 @@ def attend(
             f"attention {NAME!r} needs `documents` and does no mask, dropout, soft cap or sink, "
             "one of which this model asks for: it cannot be trained here"
         )
-    window = sliding_window or max(documents.lengths)
+    window = sliding_window or documents.most
     batch, heads, length, size = query_BHTD.shape
     given = (query_BHTD, key_BGTD, value_BGTD)
     query, key, value = (x.transpose(1, 2).flatten(0, 1) for x in given)
@@ -93,15 +96,14 @@ def _varlen(
 ) -> Tensor:
     """Attend by FlashAttention: (B * T, heads, D), in 16 bits, which is all that it knows."""
     half = torch.float16 if query.dtype == torch.float16 else torch.bfloat16
-    longest = max(documents.lengths)
     attended = varlen_attn(
         query.to(half),
         key.to(half),
         value.to(half),
         documents.bounds_N1,
         documents.bounds_N1,
-        longest,
-        longest,
+        documents.most,
+        documents.most,
         scale=scaling,
         window_size=(window - 1, 0),  # to the left, and to the right
         enable_gqa=query.shape[1] != key.shape[1],
