@@ -48,9 +48,9 @@ FAMILIES = {
     "qwen2": {},
     "qwen3": {"head_dim": 8},
     "olmo2": {},
-    "olmo3": {"layer_types": ["full_attention", "full_attention"]},
+    "olmo3": {"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 3},
     "smollm3": {"pad_token_id": None},
-    "mistral": {"sliding_window": None},
+    "mistral": {"sliding_window": 4},
 }
 
 
