@@ -2,20 +2,22 @@
 
 Writes ``documents.parquet`` and ``heldout.parquet`` (tables.DOCUMENTS, rows in the reader's order)
 and ``quarantine.parquet`` (tables.QUARANTINE): what was read but is no document, with the reason.
+What a reader leaves out on purpose is counted by its reason.
 """
 
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
 
 from scripts.collect.heldout import is_held_out
 from scripts.collect.readers import reader_of
-from scripts.collect.records import Quarantine, Reader, Record
+from scripts.collect.records import Found, Quarantine, Reader, Record, Skipped
+from scripts.collect.unicode import treated
 from scripts.common import canonical, layout, tables
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.command import parse_settings, parser, run
@@ -40,6 +42,8 @@ class _Shard:
     documents: list[dict[str, Any]] = field(default_factory=list)
     heldout: list[dict[str, Any]] = field(default_factory=list)
     quarantine: list[Quarantine] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)  # by reason
+    repaired: int = 0  # records whose text its Unicode treatment changed
 
     @property
     def quarantined(self) -> int:
@@ -86,13 +90,17 @@ def build(draft: Draft, name: str, shard: int, settings: Settings, reader: Reade
         heldout=len(found.heldout),
         quarantined=found.quarantined,
         quarantined_by_reason=dict(reasons),
+        repaired=found.repaired,
+        skipped=found.skipped.total(),
+        skipped_by_reason=dict(found.skipped),
+        without_license=sum(row["license"] is None for row in found.documents),
         bytes=sum(len(row["text"].encode()) for row in found.documents),
     )
     log.info(
-        "%s/%d: %s documents, %s held out, %s quarantined",
+        "%s/%d: %s documents, %s held out, %s quarantined, %s skipped",
         name,
         shard,
-        *(f"{draft.counts[key]:,}" for key in ("documents", "heldout", "quarantined")),
+        *(f"{draft.counts[key]:,}" for key in ("documents", "heldout", "quarantined", "skipped")),
     )
 
 
@@ -106,11 +114,16 @@ def document_id(source: str, url: str, text: str) -> int:
     return int.from_bytes(digest.digest(), "big") >> 1
 
 
-def _collect(records: Iterable[Record | Quarantine], name: str, settings: Settings) -> _Shard:
+def _collect(records: Iterable[Found], name: str, settings: Settings) -> _Shard:
     found, seen = _Shard(), set[int]()
     for record in records:
+        if isinstance(record, Skipped):
+            found.skipped[record.reason] += record.records
+            continue
         if isinstance(record, Record):
-            record = _without_fault(record)
+            text = treated(record.text, settings.source.unicode)
+            found.repaired += text != record.text
+            record = _without_fault(replace(record, text=text))
         if isinstance(record, Quarantine):
             found.quarantine.append(record)
             continue
@@ -188,7 +201,7 @@ def _check_other_shards(reader: Reader, empty: int, shards: int) -> None:
         )
 
 
-def _has_document(records: Iterator[Record | Quarantine]) -> bool:
+def _has_document(records: Iterable[Found]) -> bool:
     return any(
         isinstance(record, Record) and isinstance(_without_fault(record), Record)
         for record in records

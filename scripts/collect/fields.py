@@ -11,22 +11,34 @@ def record_of(
 ) -> Record | Quarantine:
     """Return the record in ``row``; ``fields`` maps url, license, ... to the row's names.
 
-    Values that are mapped to nothing become the record's metadata. A text that is missing, and any
-    mapped value that is neither a string nor null, is a quarantine.
+    A name with dots, such as ``meta.url``, is looked up within objects. Values that are mapped to
+    nothing become the record's metadata. A text that is missing, and any mapped value that is
+    neither a string nor null, is a quarantine.
     """
-    if row.get(text_field) is None:
+    if _value(row, text_field) is None:
         return Quarantine(
             locator, "missing_text", f"no field {text_field!r}; there are {sorted(row)[:20]}"
         )
     for name in (text_field, *fields.values()):
-        if not isinstance(row.get(name), str | None):
+        value = _value(row, name)
+        if not isinstance(value, str | None):
             return Quarantine(
-                locator, "wrong_type", f"{name!r} is {type(row[name]).__name__}, not a string"
+                locator, "wrong_type", f"{name!r} is {type(value).__name__}, not a string"
             )
     known = {text_field, *fields.values()}
     return Record(
         locator,
-        row[text_field],
+        _value(row, text_field),
         metadata={name: value for name, value in row.items() if name not in known},
-        **{key: row.get(name) for key, name in fields.items()},
+        **{key: _value(row, name) for key, name in fields.items()},
     )
+
+
+def _value(row: Mapping[str, Any], name: str) -> Any:
+    """Return the value of a name, None where there is none."""
+    if name in row or "." not in name:
+        return row.get(name)
+    value: Any = row
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value

@@ -3,7 +3,7 @@
 import glob
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from scripts.common.canonical import sha256_file
@@ -13,6 +13,12 @@ SUFFIXES = {
     "jsonl": (".jsonl", ".jsonl.gz", ".jsonl.zst"),
     "parquet": (".parquet",),
     "text": (".txt",),
+    "html": (".html", ".htm", ".xhtml"),
+    "warc": (".warc", ".warc.gz", ".warc.zst", ".warc.wet", ".warc.wet.gz"),
+    "pdf": (".pdf",),
+    "wikipedia": (".xml", ".xml.bz2", ".xml.gz"),
+    "stackexchange": ("Posts.xml", ".7z"),
+    "benchmark": (".json", ".json.gz", ".jsonl", ".jsonl.gz"),  # of decontamination
 }
 _Unit = TypeVar("_Unit")
 
@@ -55,7 +61,7 @@ def share(units: Sequence[_Unit], shard: int, shards: int) -> Sequence[_Unit]:
 
 
 def share_records(
-    records: Iterator[_Unit], files: Sequence[Path], shard: int, shards: int
+    records: Iterator[_Unit], files: Sequence[Any], shard: int, shards: int
 ) -> Iterator[_Unit]:
     """Yield the shard's records of one of the source's ``files`` (see ``share``)."""
     return records if len(files) >= shards else islice(records, shard, None, shards)
@@ -69,6 +75,6 @@ def identities(files: Sequence[Path]) -> dict[str, Any]:
     }
 
 
-def printable(path: Path) -> str:
+def printable(path: PurePath) -> str:
     """Return a path as text that UTF-8 can carry, whatever bytes its name has."""
     return path.as_posix().encode("utf-8", "backslashreplace").decode()

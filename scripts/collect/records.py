@@ -1,4 +1,8 @@
-"""What readers yield: a record of text, or the reason why there is none."""
+"""What readers yield: a record of text, or the reason why there is none.
+
+Of what gives no text, a ``Quarantine`` is a fault, which ``max_quarantined`` limits and whose place
+and detail are kept; ``Skipped`` is what such data always have, and is only counted.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -32,10 +36,22 @@ class Quarantine:
     records: int = 1  # how many documents are lost: all the rows where a whole file is at fault
 
 
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Data that the reader leaves out on purpose, such as a redirect: counted, and no fault."""
+
+    locator: str
+    reason: str
+    records: int = 1
+
+
+Found = Record | Quarantine | Skipped
+
+
 class Reader(Protocol):
     """One source, read shard by shard: the shards are disjoint and together whole."""
 
-    def read(self, shard: int) -> Iterator[Record | Quarantine]:
+    def read(self, shard: int) -> Iterator[Found]:
         """Yield the shard's records in a fixed order.
 
         Raises UserError if the source as a whole has nothing to read.

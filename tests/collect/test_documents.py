@@ -59,6 +59,10 @@ def test_every_record_goes_to_exactly_one_table():
         "heldout": len(heldout),
         "quarantined": 2,
         "quarantined_by_reason": {"malformed_json": 1, "empty_text": 1},
+        "repaired": 0,
+        "skipped": 0,
+        "skipped_by_reason": {},
+        "without_license": len(documents),
         "bytes": sum(len(row["text"]) for row in documents),
     }
     first = documents[0]

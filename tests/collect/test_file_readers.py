@@ -74,6 +74,31 @@ def test_compressed_lines_are_read_alike(suffix):
     assert (second.text, second.language, second.metadata) == ("b", None, {})
 
 
+@pytest.mark.parametrize(("suffix", "codec"), [("gz", "gzip"), ("zst", "zstd")])
+def test_files_of_several_compressed_streams_are_read_to_the_last(suffix, codec):
+    """As they come of `cat a.jsonl.gz b.jsonl.gz`, and of what compresses in parallel."""
+    streams = [b'{"text": "a"}\n{"text": "b"}\n{"te', b'xt": "c"}\n', b'{"text": "d"}\n']
+    with Path(f"data.jsonl.{suffix}").open("wb") as file:
+        for content in streams:
+            file.write(
+                pa.compress(content, codec, asbytes=True)
+                if codec == "zstd"
+                else gzip.compress(content)
+            )
+    records = jsonl(paths=[f"data.jsonl.{suffix}"]).read(0)
+    assert [(one.locator, one.text) for one in records] == [
+        (f"data.jsonl.{suffix}:{number}", text) for number, text in enumerate("abcd", start=1)
+    ]
+
+
+def test_names_with_dots_are_looked_up_within_objects():
+    Path("data.jsonl").write_text('{"body": {"en": "x"}, "meta": {"url": "u", "n": 1}, "a.b": "c"}')
+    (found,) = jsonl(text_field="body.en", fields={"url": "meta.url", "license": "a.b"}).read(0)
+    assert (found.text, found.url, found.license) == ("x", "u", "c")
+    (absent,) = jsonl(text_field="body.de").read(0)
+    assert absent.reason == "missing_text"
+
+
 def test_a_truncated_file_is_an_error_that_names_it():
     whole = gzip.compress(json.dumps({"text": "x" * 10_000}).encode() * 10)
     Path("data.jsonl.gz").write_bytes(whole[:-20])

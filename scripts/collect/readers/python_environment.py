@@ -54,7 +54,7 @@ class _Package:
             _normalised(fields["Name"]),
             fields["Version"],
             _license(fields),
-            fields.get("Description") or "",
+            _field(fields, "Description") or "",
             distribution,
         )
 
@@ -237,10 +237,15 @@ def _normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def _field(fields: metadata.PackageMetadata, name: str) -> str | None:
+    """Return a field or None; importlib_metadata, once imported, raises KeyError for the latter."""
+    return fields[name] if name in fields else None  # noqa: SIM401  there is no `get` in Python 3.11
+
+
 def _license(fields: metadata.PackageMetadata) -> str | None:
-    if expression := fields.get("License-Expression"):
-        return str(expression)
-    stated = (fields.get("License") or "").strip()
+    if expression := _field(fields, "License-Expression"):
+        return expression
+    stated = (_field(fields, "License") or "").strip()
     is_name = "\n" not in stated and len(stated) <= _MAX_LICENSE_CHARACTERS
     if stated and stated.upper() != "UNKNOWN" and is_name:
         return stated
