@@ -1,7 +1,7 @@
 """The words of many documents in one buffer, and the hashes of their n-grams.
 
-A word is what Python's ``re.findall(r"\\w+", text.lower())`` yields, in any script; the compiled
-splitter looks characters up in a table made with ``re`` itself.
+A word is what Python's ``re.findall(r"\\w+", text.lower())`` yields, in any script; compiled code
+looks characters up in a table made with ``re`` and ``str.lower`` themselves.
 """
 
 import functools
@@ -14,7 +14,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from scripts.common.texts import Texts
 from scripts.common.xxh64 import xxh64_slices
+
+# The two characters whose lower case is not one character for one: that of the sigma depends on
+# the letters around it, that of the dotted I is two characters.
+_SIGMA, _DOTTED_I = "\u03a3", "\u0130"
 
 
 @dataclass(frozen=True)
@@ -44,14 +49,10 @@ class Grams:
     offsets: NDArray[np.int64]
 
 
-def split_words(texts: Sequence[str]) -> Words:
+def split_words(texts: Sequence[str] | Texts) -> Words:
     """Split documents into words, lower-cased."""
-    # A lone surrogate, which only JSON can bring, becomes "?": neither is part of a word.
-    encoded = [text.lower().encode(errors="replace") for text in texts]
-    offsets = np.zeros(len(encoded) + 1, np.int64)
-    np.cumsum([len(one) for one in encoded], out=offsets[1:])
-    buffer = np.frombuffer(bytearray().join(encoded), np.uint8)
-    return Words(*_split(buffer, offsets, _word_characters()))
+    given = lower_exceptions(texts if isinstance(texts, Texts) else Texts.of_strings(texts))
+    return Words(*_split(given.data, given.offsets, word_characters()))
 
 
 def ngrams(words: Words, n: int, *, short_whole: bool = False) -> Grams:
@@ -71,26 +72,64 @@ def ngrams(words: Words, n: int, *, short_whole: bool = False) -> Grams:
     return Grams(hashes, offsets)
 
 
+def lower_exceptions(texts: Texts) -> Texts:
+    """Lower-case those documents that ``word_characters`` cannot, and leave the others as they are.
+
+    They are the documents with a character that is not lowered one for one.
+    """
+    exceptions = np.flatnonzero(_exceptions(texts.data, texts.offsets))
+    if not len(exceptions):
+        return texts
+    lowered = [texts.encoded(int(one)).decode().lower().encode() for one in exceptions]
+    return texts.replaced(exceptions, lowered)
+
+
 @functools.cache
-def _word_characters() -> NDArray[np.bool_]:
-    """Return, for each code point, whether ``\\w`` matches it."""
-    table = np.zeros(sys.maxunicode + 1, np.bool_)
-    for match in re.finditer(r"\w+", "".join(map(chr, range(sys.maxunicode + 1)))):
-        table[match.start() : match.end()] = True
-    return table
+def word_characters() -> NDArray[np.uint32]:
+    """Return, for each code point, its lower case if ``\\w`` matches that, else 0.
+
+    Exact for documents that went through ``lower_exceptions``.
+    """
+    codes = np.arange(sys.maxunicode + 1, dtype="<u4")
+    every = codes.tobytes().decode("utf-32-le", errors="surrogatepass")
+    alone = every.replace(_SIGMA, "\0").replace(_DOTTED_I, "\0")
+    lower = np.frombuffer(alone.lower().encode("utf-32-le", errors="surrogatepass"), "<u4")
+    is_word = np.zeros(len(codes), np.bool_)
+    for match in re.finditer(r"\w+", every):
+        is_word[match.start() : match.end()] = True
+    return np.where(is_word[lower], lower, np.uint32(0)).astype(np.uint32)
 
 
 @njit(
-    "Tuple((uint8[::1], int64[::1], int64[::1]))(uint8[::1], int64[::1], boolean[::1])",
+    "boolean[::1](Array(uint8, 1, 'C', readonly=True), Array(int64, 1, 'C', readonly=True))",
     cache=True,
     nogil=True,
 )
-def _split(buffer, offsets, is_word):  # type: ignore[no-untyped-def]
+def _exceptions(data, offsets):  # type: ignore[no-untyped-def]
+    """Tell which documents have the UTF-8 of the sigma, CE A3, or of the dotted I, C4 B0."""
+    result = np.empty(len(offsets) - 1, np.bool_)
+    for document in range(len(result)):
+        found = 0
+        for at in range(offsets[document], offsets[document + 1] - 1):
+            found |= (data[at] == 0xCE) & (data[at + 1] == 0xA3)
+            found |= (data[at] == 0xC4) & (data[at + 1] == 0xB0)
+        result[document] = found != 0
+    return result
+
+
+@njit(
+    "Tuple((uint8[::1], int64[::1], int64[::1]))"
+    "(Array(uint8, 1, 'C', readonly=True), Array(int64, 1, 'C', readonly=True), uint32[::1])",
+    cache=True,
+    nogil=True,
+)
+def _split(data, offsets, characters):  # type: ignore[no-untyped-def]
     """Fill the arrays of ``Words`` from valid UTF-8, documents at ``offsets``."""
     documents = len(offsets) - 1
-    bound = len(buffer) + documents  # each word has a byte of its own and one after it
-    text = np.empty(bound, np.uint8)
-    starts = np.empty(bound // 2 + 1, np.int64)
+    size = offsets[documents] - offsets[0]
+    # Lower case may take three bytes where upper case took two; each word has one byte after it.
+    text = np.empty(size + size // 2 + documents, np.uint8)
+    starts = np.empty((size + documents) // 2 + 1, np.int64)
     first = np.empty(documents + 1, np.int64)
     starts[0] = first[0] = 0
     words = size = 0
@@ -98,7 +137,7 @@ def _split(buffer, offsets, is_word):  # type: ignore[no-untyped-def]
         at, end = offsets[document], offsets[document + 1]
         inside = False
         while at < end:
-            lead = np.int64(buffer[at])
+            lead = np.int64(data[at])
             if lead < 0x80:
                 length, code = 1, lead
             elif lead < 0xE0:
@@ -108,14 +147,21 @@ def _split(buffer, offsets, is_word):  # type: ignore[no-untyped-def]
             else:
                 length, code = 4, lead & 0x07
             for more in range(at + 1, at + length):
-                code = code << 6 | np.int64(buffer[more]) & 0x3F
-            if is_word[code]:
-                for byte in range(at, at + length):
-                    text[size] = buffer[byte]
-                    size += 1
-                inside = True
+                code = code << 6 | np.int64(data[more]) & 0x3F
             at += length
-            if inside and (at == end or not is_word[code]):
+            lower = np.int64(characters[code])
+            if lower:
+                if lower < 0x80:
+                    text[size] = lower
+                    size += 1
+                else:
+                    length = 2 if lower < 0x800 else 3 if lower < 0x10000 else 4
+                    text[size] = (0xF00 >> length & 0xF0) | lower >> 6 * (length - 1)
+                    for more in range(1, length):
+                        text[size + more] = 0x80 | lower >> 6 * (length - 1 - more) & 0x3F
+                    size += length
+                inside = True
+            if inside and (not lower or at == end):
                 text[size] = 32
                 size += 1
                 words += 1

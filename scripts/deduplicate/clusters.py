@@ -4,17 +4,23 @@ Kept is the preferred document of a cluster: a held-out one before any other, th
 source in the preference, then the one with the lower id. A member ``{source}.parquet`` says for
 each training document, by shard and row, whether it is dropped and why (``kind``, null if it is
 kept: ``heldout`` if its keeper is held out, else ``exact`` if it has the keeper's text, else
-``fuzzy``) and for which ``keeper``. The order of jobs and the number of shards change no document's
-fate; all signatures are held in memory, at most about 1.2 kB a document.
+``fuzzy`` or, where only embeddings tell, ``semantic``) and for which ``keeper``. The order of jobs
+and the number of shards change no document's fate.
+
+In memory are a few numbers for each document, under 100 bytes, and a part of one band's hashes; the
+others wait on disk, as do the signatures, which are looked at where documents share a band.
 """
 
 import logging
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -22,14 +28,17 @@ from scripts.common import layout, tables
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.command import parse_settings, parser, run
 from scripts.common.config.base import Model, Name
-from scripts.common.errors import UserError
-from scripts.deduplicate.lsh import fuzzy_roots
-from scripts.deduplicate.signatures import MINHASH_ITEM, schema
+from scripts.deduplicate import rows_file
+from scripts.deduplicate.corpus import Corpus, Gatherer, Key
+from scripts.deduplicate.lsh import CROWDED, Clusters, band_keys, matches_required
+from scripts.deduplicate.rows_file import ROOT_ITEM
+from scripts.deduplicate.signatures import MINHASH_ITEM
+from scripts.deduplicate.spill import KEY, Spill, repeated, runs
 
 log = logging.getLogger(__name__)
 
-KINDS = ("exact", "fuzzy", "heldout")
-_EXACT, _FUZZY, _HELDOUT = range(len(KINDS))
+KINDS = ("exact", "fuzzy", "semantic", "heldout")
+_EXACT, _FUZZY, _SEMANTIC, _HELDOUT = range(len(KINDS))
 _KEPT = -1
 
 SCHEMA = pa.schema(
@@ -41,133 +50,175 @@ SCHEMA = pa.schema(
     ]
 )
 
+_ROWS = 16 * tables.ROW_GROUP_ROWS  # read or written at a time
+_TEXT = np.dtype([(KEY, "<u8"), ("rest", "<u8"), ("document", "<i8")])  # key, rest: exact hash
+_BAND = np.dtype([(KEY, "<u8"), ("document", "<i8")])
+
 
 class Settings(Model):
     """``preference`` lists the sources, best first; ``shards`` says how many each has."""
 
     bands: Annotated[int, Field(gt=0)]
     rows: Annotated[int, Field(gt=0)]
+    permutations: Annotated[int, Field(gt=0)]
+    threshold: Annotated[float, Field(gt=0, le=1)]
+    semantic: bool
     preference: list[Name]
     shards: dict[Name, Annotated[int, Field(gt=0)]]
 
 
-@dataclass(frozen=True)
-class Signatures:
-    """The signatures of many documents: arrays with a row for each, by source, shard and row.
+def join_copies(corpus: Corpus, clusters: Clusters, scratch: Path) -> NDArray[np.bool_]:
+    """Join documents of one text; return which documents are to be compared by their words.
 
-    source: int64, index into the preference. shard: int32. id: int64. heldout: bool. exact: uint64
-    [documents, 2]. minhash: uint32 [documents, permutations], void where wordless: bool.
+    These are the best document of each text, unless it is without words.
     """
+    spill = Spill(scratch / "texts", _TEXT)
+    compared = np.zeros(len(corpus), np.bool_)
+    for shard in corpus.shards:
+        at = shard.start
+        for batch in tables.batches(shard.signatures, ["exact", "wordless"], _ROWS):
+            records = np.empty(len(batch), _TEXT)
+            records[KEY], records["rest"] = _halves(batch.column("exact")).T
+            records["document"] = np.arange(at, at + len(batch))
+            compared[at : at + len(batch)] = ~batch.column("wordless").to_numpy(False)
+            spill.add(records)
+            at += len(batch)
+    for part in spill.parts():
+        copies = part[repeated(part[KEY])]
+        copies = copies[np.lexsort((copies["rest"], copies[KEY]))]
+        bounds = runs(copies[KEY], copies["rest"])
+        first = np.repeat(bounds[:-1], np.diff(bounds))
+        documents = np.ascontiguousarray(copies["document"])
+        clusters.join(documents, documents[first])
+    return compared & (clusters.roots() == np.arange(len(corpus)))
 
-    source: NDArray[np.int64]
-    shard: NDArray[np.int32]
-    id: NDArray[np.int64]
-    heldout: NDArray[np.bool_]
-    exact: NDArray[np.uint64]
-    minhash: NDArray[np.uint32]
-    wordless: NDArray[np.bool_]
+
+def join_near_copies(
+    corpus: Corpus,
+    clusters: Clusters,
+    minhashes: list[NDArray[np.uint32]],
+    compared: NDArray[np.bool_],
+    settings: Settings,
+    scratch: Path,
+) -> int:
+    """Join documents whose MinHashes are similar; return how many buckets were too crowded.
+
+    The signatures are read once, for all bands: their hashes go to disk, where each band's are
+    sorted by themselves.
+    """
+    spills = [Spill(scratch / f"band{band}", _BAND) for band in range(settings.bands)]
+    for shard, array in zip(corpus.shards, minhashes, strict=True):
+        for start in range(0, shard.rows, _ROWS):
+            chosen = np.flatnonzero(compared[shard.start : shard.stop][start : start + _ROWS])
+            values = np.ascontiguousarray(array[start : start + _ROWS][chosen])
+            records = np.empty(len(values), _BAND)
+            records["document"] = shard.start + start + chosen
+            for band, spill in enumerate(spills):
+                records[KEY] = band_keys(values, band, settings.rows)
+                spill.add(records)
+    gather = Gatherer(corpus.shards, minhashes)
+    required = matches_required(settings.threshold, settings.permutations)
+    return sum(
+        clusters.join_buckets(part[KEY], part["document"], gather, required)
+        for spill in spills
+        for part in spill.parts()
+    )
 
 
 @dataclass(frozen=True)
 class Verdicts:
-    """For each row of ``Signatures``: an index into KINDS or _KEPT, and its cluster's best row."""
+    """The best document of each one's cluster, int64 [documents], after one stage and the next.
 
-    kind: NDArray[np.int8]
-    keeper: NDArray[np.int64]
-
-
-def load(signatures: Mapping[tuple[str, int], Artifact], settings: Settings) -> Signatures:
-    """Read the signatures of all shards, (source, shard), in the order of the preference.
-
-    Raises UserError for a table that was signed with another number of permutations.
+    texts: by the texts alone. words: by MinHashes too. meanings: by embeddings too.
     """
-    keys = [
-        (source, shard)
-        for source in settings.preference
-        for shard in range(settings.shards[source])
-    ]
-    files = [signatures[key].member("signatures.parquet") for key in keys]
-    tables_read = [tables.read(file) for file in files]
-    expected = schema(settings.bands * settings.rows)
-    for file, table in zip(files, tables_read, strict=True):
-        if not table.schema.equals(expected):
-            raise UserError(
-                f"{file} does not have {settings.bands * settings.rows} permutations "
-                "(deduplicate.bands times rows): delete its content.json and run Snakemake again"
-            )
-    rows = [table.num_rows for table in tables_read]
-    whole = pa.concat_tables(tables_read)
-    sources = [settings.preference.index(source) for source, _ in keys]
-    return Signatures(
-        source=np.repeat(np.array(sources, np.int64), rows),
-        shard=np.repeat(np.array([shard for _, shard in keys], np.int32), rows),
-        id=whole.column("id").to_numpy(),
-        heldout=whole.column("heldout").to_numpy(),
-        exact=_fixed_binary(whole.column("exact"), np.dtype("<u8")),
-        minhash=_fixed_binary(whole.column("minhash"), MINHASH_ITEM),
-        wordless=whole.column("minhash").is_null().to_numpy(),
-    )
+
+    texts: NDArray[np.int64]
+    words: NDArray[np.int64]
+    meanings: NDArray[np.int64]
+
+    def kinds(self, corpus: Corpus, documents: slice) -> NDArray[np.int8]:
+        """Return, for some documents, an index into KINDS or _KEPT."""
+        keepers = self.meanings[documents]
+        kinds = np.full(len(keepers), _SEMANTIC, np.int8)
+        kinds[self.words[documents] == keepers] = _FUZZY
+        kinds[self.texts[documents] == keepers] = _EXACT
+        kinds[corpus.rank[keepers] < corpus.heldout] = _HELDOUT
+        kinds[keepers == np.arange(documents.start, documents.stop)] = _KEPT
+        return kinds
 
 
-def judge(signatures: Signatures, settings: Settings) -> Verdicts:
-    """Cluster the documents; say for each which one is its cluster's keeper and of what kind."""
-    # From here on a document's number is its place in the preference: the lowest is the best. The
-    # sort is stable: copies with one id, which no preference tells apart, stay by shard and row.
-    ranked = np.lexsort((signatures.id, signatures.source, ~signatures.heldout))
-    first_of_text = _first_equal(signatures.exact[ranked])
-    number = np.arange(len(ranked))
-    compared = np.flatnonzero((first_of_text == number) & ~signatures.wordless[ranked])
-    minhashes = np.ascontiguousarray(signatures.minhash[ranked[compared]])
-    roots = number.copy()
-    roots[compared] = compared[fuzzy_roots(minhashes, settings.bands, settings.rows)]
-    roots = roots[first_of_text]
-    kind = np.where(first_of_text == roots, _EXACT, _FUZZY)
-    kind[signatures.heldout[ranked[roots]]] = _HELDOUT
-    kind[roots == number] = _KEPT
-    verdicts = Verdicts(np.empty(len(ranked), np.int8), np.empty(len(ranked), np.int64))
-    verdicts.kind[ranked] = kind
-    verdicts.keeper[ranked] = ranked[roots]
-    return verdicts
-
-
-def build(draft: Draft, artifacts: Mapping[tuple[str, int], Artifact], settings: Settings) -> None:
+def build(
+    draft: Draft,
+    signatures: Mapping[Key, Artifact],
+    semantic: Artifact | None,
+    settings: Settings,
+) -> None:
     """Write ``{source}.parquet`` for each source."""
-    signatures = load(artifacts, settings)
-    verdicts = judge(signatures, settings)
-    for index, source in enumerate(settings.preference):
-        rows = np.flatnonzero((signatures.source == index) & ~signatures.heldout)
-        kinds = verdicts.kind[rows]
-        kept = kinds == _KEPT
-        names = pa.array(KINDS).take(pa.array(kinds, mask=kept))
-        keepers = pa.array(signatures.id[verdicts.keeper[rows]], mask=kept)
-        columns = [pa.array(signatures.shard[rows]), pa.array(signatures.id[rows]), names, keepers]
-        tables.write(pa.table(columns, schema=SCHEMA), draft.path(f"{source}.parquet"))
-        draft.counts[source] = {
-            "documents": len(rows),
-            **{kind: int((kinds == code).sum()) for code, kind in enumerate(KINDS)},
-        }
-
-
-def _fixed_binary(column: pa.ChunkedArray, item: np.dtype) -> NDArray:
-    """Return a column of fixed-size binary as an array [rows, items]; nulls hold any bytes."""
-    width = column.type.byte_width
-    chunks = [
-        np.frombuffer(chunk.buffers()[1], np.uint8)[chunk.offset * width :][: len(chunk) * width]
-        for chunk in column.chunks
-        if len(chunk)
+    corpus = Corpus.load(signatures, settings.preference, settings.shards)
+    minhashes = [
+        rows_file.mapped(
+            signatures[shard.source, shard.number].member("minhash.npy"),
+            shard.rows,
+            settings.permutations,
+            MINHASH_ITEM,
+        )
+        for shard in corpus.shards
     ]
-    flat = np.concatenate([np.empty(0, np.uint8), *chunks])
-    return flat.view(item).reshape(len(column), width // item.itemsize)
+    clusters = Clusters(corpus.rank)
+    scratch = draft.folder / "scratch"
+    compared = join_copies(corpus, clusters, scratch)
+    texts = _on_disk(clusters.roots(), scratch / "texts.npy")
+    crowded = join_near_copies(corpus, clusters, minhashes, compared, settings, scratch)
+    words = _on_disk(clusters.roots(), scratch / "words.npy")
+    if semantic is not None:
+        roots = rows_file.mapped(semantic.member("roots.npy"), len(corpus), 1, ROOT_ITEM)
+        for start in range(0, len(corpus), _ROWS):
+            near = np.array(roots[start : start + _ROWS, 0])
+            clusters.join(np.arange(start, start + len(near)), near)
+    verdicts = Verdicts(texts, words, clusters.roots())
+    draft.counts["crowded_buckets"] = crowded
+    draft.counts["sources"] = {
+        source: _write(draft.path(f"{source}.parquet"), source, corpus, verdicts)
+        for source in settings.preference
+    }
+    shutil.rmtree(scratch)
 
 
-def _first_equal(values: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Return, for each row of ``values`` [rows, 2], the index of the first row equal to it."""
-    order = np.lexsort((values[:, 1], values[:, 0]))  # stable: equal rows stay in order
-    ordered = values[order]
-    starts = np.flatnonzero(np.r_[True, (ordered[1:] != ordered[:-1]).any(axis=1)][: len(order)])
-    first = np.empty(len(order), np.int64)
-    first[order] = np.repeat(order[starts], np.diff(np.r_[starts, len(order)]))
-    return first
+def _write(path: Path, source: str, corpus: Corpus, verdicts: Verdicts) -> dict[str, int]:
+    """Write the verdicts on a source's documents and return their counts."""
+    counts = dict.fromkeys(("documents", *KINDS), 0)
+    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+        for shard in corpus.of(source):
+            stop = shard.start + shard.documents
+            for start in range(shard.start, stop, _ROWS):
+                documents = slice(start, min(start + _ROWS, stop))
+                kinds = verdicts.kinds(corpus, documents)
+                kept = kinds == _KEPT
+                columns = [
+                    pa.array(np.full(len(kinds), shard.number, np.int32)),
+                    pa.array(corpus.ids[documents]),
+                    pa.array(KINDS).take(pa.array(kinds, mask=kept)),
+                    pa.array(corpus.ids[verdicts.meanings[documents]], mask=kept),
+                ]
+                table = pa.table(columns, schema=SCHEMA)
+                writer.write_table(table, row_group_size=tables.ROW_GROUP_ROWS)
+                counts["documents"] += len(kinds)
+                for code, kind in enumerate(KINDS):
+                    counts[kind] += int((kinds == code).sum())
+    return counts
+
+
+def _on_disk(roots: NDArray[np.int64], path: Path) -> NDArray[np.int64]:
+    """Put a copy of an array on disk and map it: it is read once, in order."""
+    np.save(path, roots)
+    mapped: NDArray[np.int64] = np.load(path, mmap_mode="r")
+    return mapped
+
+
+def _halves(column: pa.FixedSizeBinaryArray) -> NDArray[np.uint64]:
+    """Return a column of 16 bytes a row as uint64 [rows, 2]."""
+    values = np.frombuffer(column.buffers()[1], "<u8")
+    return values[2 * column.offset :][: 2 * len(column)].reshape(-1, 2)
 
 
 def main() -> None:
@@ -178,18 +229,29 @@ def main() -> None:
         for source, shards in settings.shards.items()
         for shard in range(shards)
     }
+    semantic = layout.semantic_clusters() if settings.semantic else None
     artifact = make(
         lambda draft: build(
-            draft, {key: Artifact.load(path) for key, path in inputs.items()}, settings
+            draft,
+            {key: Artifact.load(path) for key, path in inputs.items()},
+            Artifact.load(semantic) if semantic else None,
+            settings,
         ),
         output=layout.duplicates(),
         module="scripts.deduplicate.clusters",
         settings=settings.model_dump(mode="json"),
-        inputs=inputs.values(),
+        inputs=[*inputs.values(), *([semantic] if semantic else [])],
     )
-    for source, counts in artifact.counts.items():
+    for source in settings.preference:
+        counts = artifact.counts["sources"][source]
         dropped = ", ".join(f"{counts[kind]:,} {kind}" for kind in KINDS)
         log.info("%s: of %s documents dropped %s", source, f"{counts['documents']:,}", dropped)
+    if crowded := artifact.counts["crowded_buckets"]:
+        log.warning(
+            "%s buckets held more than %s documents: these were compared in parts, so that some "
+            "near-duplicates among them may have stayed",
+            *(f"{crowded:,}", f"{CROWDED:,}"),
+        )
 
 
 if __name__ == "__main__":

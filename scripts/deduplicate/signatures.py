@@ -2,13 +2,11 @@
 
 The member ``signatures.parquet`` has a row for each document and then for each held-out document:
 ``id``, ``heldout``, ``exact`` (BLAKE2b-128 of the text with each run of white space as one space)
-and ``minhash`` (little-endian uint32, one for each permutation; null for a text without a word).
+and ``wordless``, true for a text without a word. Row for row ``minhash.npy`` has the MinHash
+values, uint32 [rows, permutations]: a file that clustering can look into without reading it all.
 """
 
-import hashlib
 import logging
-from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -20,70 +18,59 @@ from scripts.common import layout, tables
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.command import parse_settings, parser, run
 from scripts.common.config.base import Model
+from scripts.common.texts import Texts
+from scripts.deduplicate import rows_file
 from scripts.deduplicate.minhash import permutations, shingles, signatures
+from scripts.deduplicate.units import EXACT_BYTES, exact_hashes
 
 log = logging.getLogger(__name__)
 
-EXACT_BYTES = 16
 MINHASH_ITEM = np.dtype("<u4")
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.int64(), nullable=False),
+        pa.field("heldout", pa.bool_(), nullable=False),
+        pa.field("exact", pa.binary(EXACT_BYTES), nullable=False),
+        pa.field("wordless", pa.bool_(), nullable=False),
+    ]
+)
+SIGNED = (("documents", False), ("heldout", True))  # members of the documents, whether held out
 
 
 class Settings(Model):
-    """What a signature depends on; ``permutations`` is bands times rows."""
+    """What a signature depends on."""
 
     shingle_words: Annotated[int, Field(gt=0)]
     permutations: Annotated[int, Field(gt=0)]
     seed: int
 
 
-def schema(permutations: int) -> pa.Schema:
-    """Return the columns of ``signatures.parquet`` for a number of permutations."""
-    return pa.schema(
-        [
-            pa.field("id", pa.int64(), nullable=False),
-            pa.field("heldout", pa.bool_(), nullable=False),
-            pa.field("exact", pa.binary(EXACT_BYTES), nullable=False),
-            pa.field("minhash", pa.binary(permutations * MINHASH_ITEM.itemsize)),
-        ]
-    )
-
-
-def exact_hash(text: str) -> bytes:
-    """Return the BLAKE2b-128 of a text whose runs of white space count as one space."""
-    normalized = " ".join(text.split()).encode()
-    return hashlib.blake2b(normalized, digest_size=EXACT_BYTES).digest()
-
-
 def build(draft: Draft, documents: Artifact, settings: Settings) -> None:
-    """Write ``signatures.parquet`` of one shard."""
-    columns = schema(settings.permutations)
+    """Write ``signatures.parquet`` and ``minhash.npy`` of one shard."""
     parameters = permutations(settings.permutations, settings.seed)
-    counts = {"documents": 0, "heldout": 0, "without_words": 0}
-    with pq.ParquetWriter(draft.path("signatures.parquet"), columns, compression="zstd") as writer:
-        for name, heldout in (("documents", False), ("heldout", True)):
-            for ids, texts in _batches(documents.member(f"{name}.parquet")):
+    draft.counts.update({"documents": 0, "heldout": 0, "without_words": 0})
+    members = [(documents.member(f"{name}.parquet"), name, heldout) for name, heldout in SIGNED]
+    rows = sum(pq.read_metadata(path).num_rows for path, _, _ in members)
+    minhash = draft.path("minhash.npy")
+    with (
+        pq.ParquetWriter(draft.path("signatures.parquet"), SCHEMA, compression="zstd") as writer,
+        rows_file.writing(minhash, rows, settings.permutations, MINHASH_ITEM) as append,
+    ):
+        for path, name, heldout in members:
+            for batch in tables.batches(path, ["id", "text"]):
+                texts = Texts.of_column(batch.column("text"))
                 grams = shingles(texts, settings.shingle_words)
                 wordless = np.diff(grams.offsets) == 0
-                minhashes = signatures(grams, parameters).astype(MINHASH_ITEM, copy=False)
-                writer.write_table(
-                    pa.table(
-                        [
-                            ids,
-                            pa.array([heldout] * len(ids)),
-                            pa.array([exact_hash(text) for text in texts], columns.field(2).type),
-                            pa.array(map(bytes, minhashes), columns.field(3).type, mask=wordless),
-                        ],
-                        schema=columns,
-                    )
-                )
-                counts[name] += len(ids)
-                counts["without_words"] += int(wordless.sum())
-    draft.counts.update(counts)
-
-
-def _batches(path: Path) -> Iterator[tuple[pa.Array, Sequence[str]]]:
-    for batch in tables.batches(path, ["id", "text"]):
-        yield batch.column("id"), batch.column("text").to_pylist()
+                append(signatures(grams, parameters))
+                columns = [
+                    batch.column("id"),
+                    pa.array([heldout] * len(texts)),
+                    pa.array(exact_hashes(texts), SCHEMA.field("exact").type),
+                    pa.array(wordless),
+                ]
+                writer.write_table(pa.table(columns, schema=SCHEMA))
+                draft.counts[name] += len(texts)
+                draft.counts["without_words"] += int(wordless.sum())
 
 
 def main() -> None:

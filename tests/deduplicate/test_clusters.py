@@ -1,25 +1,28 @@
-"""Clusters against all pairs compared in plain Python, and the programs on real files."""
+"""Clusters against all pairs compared in plain Python, and the program on real files."""
 
 import random
 import sys
+import tempfile
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts.common import layout, tables
-from scripts.common.artifact import Artifact, make
+from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.errors import UserError
-from scripts.deduplicate import clusters
-from scripts.deduplicate.lsh import fuzzy_roots, matches_required
-from scripts.deduplicate.signatures import schema
+from scripts.deduplicate import clusters, lsh, rows_file, spill
+from scripts.deduplicate.signatures import MINHASH_ITEM, SCHEMA
 
 BANDS, ROWS = 3, 2
+THRESHOLD = (1 / BANDS) ** (1 / ROWS)
+REQUIRED = 4  # of 6 values
 SOURCES = ["good", "bad"]  # in the order of the preference
 
 
@@ -53,30 +56,71 @@ def same_band(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
 
 def nearly_same(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
     agreeing = sum(a == b for a, b in zip(one, other, strict=True))
-    threshold = (1 / BANDS) ** (1 / ROWS)
-    return same_band(one, other) and agreeing / (BANDS * ROWS) >= threshold
+    return same_band(one, other) and agreeing / (BANDS * ROWS) >= THRESHOLD
 
 
 MINHASHES = st.tuples(*[st.integers(0, 2)] * (BANDS * ROWS))
 
 
-@settings(deadline=None)
-@given(st.lists(MINHASHES, max_size=25))
-def test_fuzzy_roots_are_those_of_all_pairs(minhashes: list[tuple[int, ...]]) -> None:
+def buckets(minhashes: list[tuple[int, ...]], ranks: list[int]) -> Iterator[list[int]]:
+    """The documents of each bucket of each band, best first."""
+    for band in range(BANDS):
+        found = defaultdict(list)
+        for document in np.argsort(ranks).tolist():
+            found[minhashes[document][band * ROWS : (band + 1) * ROWS]].append(document)
+        yield from found.values()
+
+
+@given(st.lists(MINHASHES, max_size=25), st.sampled_from([2, 3, 4096]), st.randoms())
+def test_clusters_are_those_of_all_pairs(
+    minhashes: list[tuple[int, ...]], crowded: int, shuffler: random.Random
+) -> None:
+    ranks = list(range(len(minhashes)))
+    shuffler.shuffle(ranks)
     pairs = [
         (i, j)
-        for j, other in enumerate(minhashes)
-        for i, one in enumerate(minhashes[:j])
-        if nearly_same(one, other)
+        for bucket in buckets(minhashes, ranks)
+        for part in (
+            [bucket]
+            if len(bucket) <= crowded
+            else [
+                bucket[:1] + bucket[start : start + crowded - 1]
+                for start in range(1, len(bucket), crowded - 1)
+            ]
+        )
+        for i in part
+        for j in part
+        if nearly_same(minhashes[i], minhashes[j])
     ]
+    by_rank = [(ranks[i], ranks[j]) for i, j in pairs]
+    expected = [np.argsort(ranks)[root] for root in reference_roots(len(ranks), by_rank)]
+
     array = np.array(minhashes, np.uint32).reshape(len(minhashes), BANDS * ROWS)
-    expected = reference_roots(len(minhashes), pairs)
-    assert fuzzy_roots(array, BANDS, ROWS).tolist() == expected
+    documents = np.arange(len(minhashes))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lsh, "CROWDED", crowded)
+        patch.setattr(lsh, "_GATHERED", 5)
+        joined = lsh.Clusters(np.array(ranks, np.int64))
+        for band in range(BANDS):
+            keys = lsh.band_keys(array, band, ROWS)
+            joined.join_buckets(keys, documents, lambda chosen: array[chosen], REQUIRED)
+    assert joined.roots()[np.argsort(ranks)].tolist() == expected
 
 
-def test_matches_required_is_the_implied_threshold() -> None:
-    assert matches_required(14, 8) == 81  # 0.7191 of 112 is 80.5
-    assert matches_required(1, 4) == 4
+def test_crowded_buckets_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    array = np.array([(0, 0, 1, 1, i, i) for i in range(6)], np.uint32)
+    monkeypatch.setattr(lsh, "CROWDED", 5)
+    joined = lsh.Clusters(np.arange(6))
+    keys = lsh.band_keys(array, 0, ROWS)
+    assert joined.join_buckets(keys, np.arange(6), lambda chosen: array[chosen], 6) == 1
+    assert joined.roots().tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_matches_required_reach_the_threshold() -> None:
+    assert lsh.matches_required((1 / 14) ** (1 / 8), 112) == 81  # 0.7191 of 112 is 80.5
+    assert lsh.matches_required(0.8, 128) == 103
+    assert lsh.matches_required(0.57, 100) == 57  # as floats, 57.00000000000001
+    assert lsh.matches_required(1, 4) == 4
 
 
 def reference_verdicts(rows: list[Signed]) -> dict[int, tuple[str, int] | None]:
@@ -119,42 +163,66 @@ def signed_rows(draw: st.DrawFn) -> list[Signed]:
     ]
 
 
-def write_signatures(rows: list[Signed], shards: dict[str, int], salt: int = 0) -> None:
-    shares = defaultdict(list)
+def shares(rows: list[Signed], shards: dict[str, int], salt: int) -> Iterator:
+    """The rows of each shard, in the order in which they are signed."""
+    split = defaultdict(list)
     for row in rows:
-        shares[row.source, (row.id ^ salt) % shards[row.source]].append(row)
+        split[row.source, (row.id ^ salt) % shards[row.source]].append(row)
     for source, count in shards.items():
         for shard in range(count):
-            columns = [
-                {
-                    "id": row.id,
-                    "heldout": row.heldout,
-                    "exact": row.exact.to_bytes(16, "big"),
-                    "minhash": row.minhash and np.array(row.minhash, "<u4").tobytes(),
-                }
-                for row in sorted(shares[source, shard], key=lambda row: row.heldout)
-            ]
-            table = pa.Table.from_pylist(columns, schema=schema(BANDS * ROWS))
-            make(
-                lambda draft, table=table: tables.write(table, draft.path("signatures.parquet")),
-                output=layout.signatures(source, shard),
-                module="scripts.common.files",
-                settings={"salt": salt},
-                inputs=[],
-            )
+            yield (source, shard), sorted(split[source, shard], key=lambda row: row.heldout)
 
 
-def cluster(monkeypatch: pytest.MonkeyPatch, shards: dict[str, int], rows: int = ROWS) -> Artifact:
-    settings = clusters.Settings(bands=BANDS, rows=rows, preference=SOURCES, shards=shards)
+def write_shard(draft: Draft, rows: list[Signed]) -> None:
+    columns = [
+        {
+            "id": row.id,
+            "heldout": row.heldout,
+            "exact": row.exact.to_bytes(16, "big"),
+            "wordless": row.minhash is None,
+        }
+        for row in rows
+    ]
+    table = pa.Table.from_pylist(columns, schema=SCHEMA)
+    tables.write(table, draft.path("signatures.parquet"))
+    width = BANDS * ROWS
+    file = draft.path("minhash.npy")
+    with rows_file.writing(file, len(rows), width, MINHASH_ITEM) as append:
+        for row in rows:
+            append(np.array([row.minhash or (2**32 - 1,) * width], MINHASH_ITEM))
+    draft.counts["documents"] = sum(not row.heldout for row in rows)
+
+
+def write_signatures(rows: list[Signed], shards: dict[str, int], salt: int = 0) -> None:
+    for (source, shard), mine in shares(rows, shards, salt):
+        make(
+            lambda draft, mine=mine: write_shard(draft, mine),
+            output=layout.signatures(source, shard),
+            module="scripts.common.files",
+            settings={"salt": salt},
+            inputs=[],
+        )
+
+
+def settings_for(shards: dict[str, int], **changes) -> clusters.Settings:
+    values = {
+        "bands": BANDS, "rows": ROWS, "permutations": BANDS * ROWS, "threshold": THRESHOLD,
+        "semantic": False, "preference": SOURCES, "shards": shards,
+    }  # fmt: skip
+    return clusters.Settings(**(values | changes))
+
+
+def cluster(monkeypatch: pytest.MonkeyPatch, shards: dict[str, int], **changes) -> Artifact:
+    settings = settings_for(shards, **changes)
     monkeypatch.setattr(sys, "argv", ["clusters", "--settings", settings.model_dump_json()])
     clusters.main()
     return Artifact.load(layout.duplicates())
 
 
-def verdicts_of(artifact: Artifact) -> dict[int, tuple[str, int] | None]:
+def verdicts_of(folder: Path) -> dict[int, tuple[str, int] | None]:
     found = {}
     for source in SOURCES:
-        table = tables.read(artifact.member(f"{source}.parquet"))
+        table = tables.read(folder / f"{source}.parquet")
         assert table.schema.equals(clusters.SCHEMA)
         for row in table.to_pylist():
             assert (row["kind"] is None) == (row["keeper"] is None)
@@ -162,38 +230,42 @@ def verdicts_of(artifact: Artifact) -> dict[int, tuple[str, int] | None]:
     return found
 
 
-def judged(rows: list[Signed]) -> dict[int, tuple[str, int] | None]:
-    """What ``judge`` says of rows in the order given."""
-    settings = clusters.Settings(
-        bands=BANDS, rows=ROWS, preference=SOURCES, shards=dict.fromkeys(SOURCES, 1)
-    )
-    signatures = clusters.Signatures(
-        source=np.array([SOURCES.index(row.source) for row in rows], np.int64),
-        shard=np.zeros(len(rows), np.int32),
-        id=np.array([row.id for row in rows], np.int64),
-        heldout=np.array([row.heldout for row in rows], np.bool_),
-        exact=np.array([(0, row.exact) for row in rows], np.uint64).reshape(-1, 2),
-        minhash=np.array([row.minhash or (0,) * 6 for row in rows], np.uint32).reshape(-1, 6),
-        wordless=np.array([row.minhash is None for row in rows], np.bool_),
-    )
-    verdicts = clusters.judge(signatures, settings)
-    kinds = dict(enumerate(clusters.KINDS))
-    return {
-        row.id: (kinds[int(kind)], rows[keeper].id) if int(kind) in kinds else None
-        for row, kind, keeper in zip(rows, verdicts.kind, verdicts.keeper, strict=True)
-        if not row.heldout
-    }
+class Unchecked(Artifact):
+    """An artifact without records, for many small ones."""
+
+    def member(self, name: str) -> Path:
+        return self.folder / name
 
 
-@settings(deadline=None)
-@given(signed_rows(), st.randoms())
-def test_verdicts_are_those_of_all_pairs_in_any_order(
-    rows: list[Signed], shuffler: random.Random
+def judged(
+    rows: list[Signed], shards: dict[str, int], salt: int
+) -> dict[int, tuple[str, int] | None]:
+    with tempfile.TemporaryDirectory() as folder:
+        artifacts = {}
+        for (source, shard), mine in shares(rows, shards, salt):
+            draft = Draft(Path(folder, source, str(shard)))
+            write_shard(draft, mine)
+            content = {"counts": draft.counts, "members": {}}
+            artifacts[source, shard] = Unchecked(draft.folder / "content.json", content)
+        draft = Draft(Path(folder, "duplicates"))
+        draft.folder.mkdir()
+        clusters.build(draft, artifacts, None, settings_for(shards))
+        assert draft.member_names() == sorted(f"{source}.parquet" for source in SOURCES)
+        return verdicts_of(draft.folder)
+
+
+@given(
+    signed_rows(),
+    st.fixed_dictionaries({source: st.integers(1, 3) for source in SOURCES}),
+    st.integers(0, 3),
+    st.sampled_from([3, spill.PART_RECORDS]),
+)
+def test_verdicts_are_those_of_all_pairs_however_sharded(
+    rows: list[Signed], shards: dict[str, int], salt: int, part_records: int
 ) -> None:
-    expected = reference_verdicts(rows)
-    assert judged(rows) == expected
-    shuffler.shuffle(rows)
-    assert judged(rows) == expected
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spill, "PART_RECORDS", part_records)
+        assert judged(rows, shards, salt) == reference_verdicts(rows)
 
 
 def example_rows() -> list[Signed]:
@@ -224,9 +296,14 @@ def test_number_of_shards_changes_nothing(
     numbers = dict(zip(SOURCES, shards, strict=True))
     write_signatures(example_rows(), numbers, salt)
     artifact = cluster(monkeypatch, numbers)
-    assert verdicts_of(artifact) == EXPECTED
-    assert artifact.counts["good"] == {"documents": 5, "exact": 1, "fuzzy": 0, "heldout": 1}
-    assert artifact.counts["bad"] == {"documents": 3, "exact": 2, "fuzzy": 1, "heldout": 0}
+    assert verdicts_of(artifact.folder) == EXPECTED
+    assert artifact.counts == {
+        "crowded_buckets": 0,
+        "sources": {
+            "good": {"documents": 5, "exact": 1, "fuzzy": 0, "semantic": 0, "heldout": 1},
+            "bad": {"documents": 3, "exact": 2, "fuzzy": 1, "semantic": 0, "heldout": 0},
+        },
+    }
 
 
 def test_rows_are_those_of_the_shards_in_order(
@@ -247,7 +324,7 @@ def test_rows_are_those_of_the_shards_in_order(
 def test_empty_shards(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shards = {"good": 2, "bad": 1}
     write_signatures([], shards)
-    assert verdicts_of(cluster(monkeypatch, shards)) == {}
+    assert verdicts_of(cluster(monkeypatch, shards).folder) == {}
 
 
 def test_copies_with_one_id_keep_one(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,5 +340,5 @@ def test_other_number_of_permutations_is_refused(
 ) -> None:
     shards = {"good": 1, "bad": 1}
     write_signatures([], shards)
-    with pytest.raises(UserError, match=r"9 permutations.*run Snakemake again"):
-        cluster(monkeypatch, shards, rows=3)
+    with pytest.raises(UserError, match=r"minhash.npy holds uint32 \[0, 6\], not uint32 \[0, 9\]"):
+        cluster(monkeypatch, shards, rows=3, permutations=9)
