@@ -9,11 +9,8 @@ rule select_documents:
         documents=layout.documents("{source}", "{shard}"),
         duplicates=layout.duplicates(),
         contamination=layout.attributes("{source}", "contamination", "{shard}"),
-        heuristics=layout.attributes("{source}", "heuristics", "{shard}"),
-        scores=lambda wildcards: [
-            layout.attributes(wildcards.source, name, wildcards.shard)
-            for name in raters_of(wildcards.source)
-        ],
+        attributes=selected_attributes,
+        lines=layout.duplicate_lines() if cut_lines else [],
         code=program("scripts.select.documents"),
     output:
         layout.selection("{source}", "{shard}"),
@@ -22,7 +19,7 @@ rule select_documents:
     conda:
         "../envs/curate.yaml"
     params:
-        settings=lambda wildcards: settings(selection_of(wildcards.source)),
+        settings=selection_settings,
     shell:
         "python -m scripts.select.documents --source {wildcards.source} --shard {wildcards.shard}"
         " --settings {params.settings:q} 2>&1 | tee {log}"

@@ -1,132 +1,102 @@
-"""Gopher's measures of repeated word n-grams (Rae et al., 2021, table A1), over many documents.
+"""Gopher's measures of repeated word n-grams (Rae et al., 2021, table A1).
 
 An n-gram is known by a number: the pair of its first n - 1 words, as numbered one level down, and
-its last word. Pairs are numbered by sorting, hence exactly, for all documents at once. As only what
-repeats an (n - 1)-gram can repeat an n-gram, each level looks at what is left of the one below,
-and longer n-grams cost next to nothing.
+its last word. As only what repeats an (n - 1)-gram can repeat an n-gram, each level looks at what
+is left of the one below, and longer n-grams cost next to nothing.
 """
 
-import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import secrets
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
-from scripts.annotate.text import Text
-from scripts.common.attributes import DUPLICATE_NGRAMS, TOP_NGRAMS
+from scripts.annotate.parts import Parts
 
-Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class _Words:
-    """The words of several documents, one after the other; W words in all."""
-
-    numbers: Ints  # (W,) equal for equal words of one document, never for words of two
-    documents: Ints  # (W,) index of the word's document
-    ends: Ints  # (W,) where the word's document ends
-    characters: Ints  # (W + 1,) characters in all words before
-
-    @classmethod
-    def of(cls, texts: Sequence[Text]) -> "_Words":
-        numbers: list[int] = []
-        lengths: list[int] = []
-        first = 0
-        for text in texts:
-            vocabulary = dict(zip(text.word_counts, itertools.count(first), strict=False))
-            numbers.extend(map(vocabulary.__getitem__, text.words))
-            lengths.extend(map(len, text.words))
-            first += len(vocabulary)
-        sizes = np.array([len(text.words) for text in texts], dtype=np.int64)
-        return cls(
-            numbers=np.array(numbers, dtype=np.int64),
-            documents=np.repeat(np.arange(len(texts)), sizes),
-            ends=np.repeat(np.cumsum(sizes), sizes),
-            characters=np.concatenate([[0], np.cumsum(np.array(lengths, dtype=np.int64))]),
-        )
-
-    def characters_of(self, starts: Ints, n: int) -> Ints:
-        """Return the lengths of n-grams, joined by single spaces."""
-        return self.characters[starts + n] - self.characters[starts] + (n - 1)
+_SECRET = np.uint64(secrets.randbits(64))  # no text can be written whose n-grams share a slot
 
 
-@dataclass(frozen=True)
-class _Repeated:
-    """All occurrences of the n-grams that occur more than once in their document."""
+def repetition(words: Parts, first_equal: NDArray[np.int64], largest: int) -> NDArray[np.int64]:
+    """Return characters in repeated n-grams of up to ``largest`` words: int64 [2, largest, texts].
 
-    n: int
-    starts: Ints  # (R,) index of the first word, ascending
-    numbers: Ints  # (R,) equal for equal n-grams
-    counts: Ints  # (R,) how often the n-gram occurs
-
-
-def repetition(texts: Sequence[Text]) -> dict[str, NDArray[np.float64]]:
-    """Return, per text, the fractions of characters that repeated n-grams take up.
-
-    ``gopher_top_{n}gram`` counts all occurrences of the most frequent n-gram (the first of several;
-    none if each occurs once) and, as they may overlap, ends at 1. ``gopher_duplicate_{n}gram``
-    counts, from left to right and without overlap, n-grams that have occurred before.
+    The words of an n-gram are joined by single spaces. The first are those in all occurrences of
+    the most frequent n-gram (the first of several; none if each occurs once), whether or not they
+    overlap. The second are those in n-grams that have occurred before, from left to right and
+    without overlap.
     """
-    words = _Words.of(texts)
-    lengths = np.array([max(len(text.raw), 1) for text in texts], dtype=np.int64)
-    measures = {}
-    for repeated in _levels(words, max(DUPLICATE_NGRAMS)):
-        if repeated.n in TOP_NGRAMS:
-            characters = _top_characters(words, repeated, len(texts))
-            measures[f"gopher_top_{repeated.n}gram"] = np.minimum(characters / lengths, 1.0)
-        if repeated.n in DUPLICATE_NGRAMS:
-            characters = _duplicate_characters(words, repeated, len(texts))
-            measures[f"gopher_duplicate_{repeated.n}gram"] = characters / lengths
-    return measures
-
-
-def _levels(words: _Words, largest: int) -> Iterator[_Repeated]:
-    vocabulary = len(words.numbers)  # more than there are distinct words, which is all it must be
-    starts = np.arange(len(words.numbers))
-    numbers = words.numbers
-    for n in range(1, largest + 1):
-        if n > 1:
-            inside = starts + n <= words.ends[starts]
-            starts = starts[inside]
-            numbers = numbers[inside] * vocabulary + words.numbers[starts + n - 1]
-        _, numbers, counts = np.unique(numbers, return_inverse=True, return_counts=True)
-        occurrences = counts[numbers]
-        again = occurrences > 1
-        starts, numbers = starts[again], numbers[again]
-        yield _Repeated(n, starts, numbers, occurrences[again])
-
-
-def _top_characters(words: _Words, repeated: _Repeated, documents: int) -> Ints:
-    owners = words.documents[repeated.starts]
-    highest = np.zeros(documents, dtype=np.int64)
-    np.maximum.at(highest, owners, repeated.counts)
-    tops = np.flatnonzero(repeated.counts == highest[owners])
-    having, first = np.unique(owners[tops], return_index=True)
-    lengths = words.characters_of(repeated.starts[tops[first]], repeated.n)
-    characters = np.zeros(documents, dtype=np.int64)
-    characters[having] = highest[having] * lengths
-    return characters
-
-
-def _duplicate_characters(words: _Words, repeated: _Repeated, documents: int) -> Ints:
-    starts = np.array(_later_occurrences(repeated), dtype=np.int64)
-    characters = np.zeros(documents, dtype=np.int64)
-    np.add.at(characters, words.documents[starts], words.characters_of(starts, repeated.n))
-    return characters
-
-
-def _later_occurrences(repeated: _Repeated) -> list[int]:
-    """Return where n-grams start that were met before, each beginning after the last one's end."""
-    met: set[int] = set()
-    found = []
-    free = 0
-    for start, number in zip(repeated.starts.tolist(), repeated.numbers.tolist(), strict=True):
-        if start < free:
-            continue
-        if number in met:
-            found.append(start)
-            free = start + repeated.n
-        else:
-            met.add(number)
+    characters = np.zeros(len(words) + 1, np.int64)
+    np.cumsum(words.characters, out=characters[1:])
+    found: NDArray[np.int64] = _repetition(first_equal, characters, words.first, largest, _SECRET)
     return found
+
+
+@njit("int64[:,:,::1](int64[::1], int64[::1], int64[::1], int64, uint64)", cache=True, nogil=True)
+def _repetition(equal, characters, first, largest, secret):  # type: ignore[no-untyped-def]
+    texts = len(first) - 1
+    result = np.zeros((2, largest, texts), np.int64)
+    most = np.int64(1)
+    for text in range(texts):
+        most = max(most, first[text + 1] - first[text])
+    slots = 4
+    while slots < 2 * most:
+        slots *= 2
+    keys, owners = np.empty(slots, np.uint64), np.empty(slots, np.int64)
+    starts = np.empty(most, np.int64)  # where candidates begin, ascending
+    numbers = np.empty(most, np.int64)  # those of their first n - 1 words, later of all n
+    counts, origins = np.empty(most, np.int64), np.empty(most, np.int64)  # by number
+    for text in range(texts):
+        begin, end = first[text], first[text + 1]
+        size = end - begin  # of the candidates
+        for index in range(size):
+            starts[index], numbers[index] = begin + index, 0
+        for n in range(1, largest + 1):
+            slots = 4
+            while slots < 2 * size:
+                slots *= 2
+            owners[:slots] = -1
+            known = left = 0
+            for index in range(size):
+                start = starts[index]
+                if start + n > end:
+                    continue
+                word = equal[start + n - 1] - begin
+                key = np.uint64(numbers[index]) << np.uint64(32) | np.uint64(word)
+                value = (key ^ secret) * np.uint64(0x9E3779B97F4A7C15)
+                value = (value ^ value >> np.uint64(32)) * np.uint64(0xBF58476D1CE4E5B9)
+                slot = np.int64((value ^ value >> np.uint64(32)) & np.uint64(slots - 1))
+                while owners[slot] >= 0 and keys[slot] != key:
+                    slot = (slot + 1) & (slots - 1)
+                number = owners[slot]
+                if number < 0:
+                    number = known
+                    owners[slot], keys[slot] = number, key
+                    counts[number], origins[number] = 0, start
+                    known += 1
+                counts[number] += 1
+                starts[left], numbers[left] = start, number
+                left += 1
+            top = 0
+            for number in range(1, known):  # in the order of first occurrence
+                if counts[number] > counts[top]:
+                    top = number
+            if known and counts[top] > 1:
+                length = characters[origins[top] + n] - characters[origins[top]] + n - 1
+                result[0, n - 1, text] = counts[top] * length
+            free = begin
+            size = 0
+            for index in range(left):
+                start, number = starts[index], numbers[index]
+                if counts[number] == 1:
+                    continue
+                starts[size], numbers[size] = start, number
+                size += 1
+                if start >= free:
+                    if origins[number] < 0:
+                        length = characters[start + n] - characters[start] + n - 1
+                        result[1, n - 1, text] += length
+                        free = start + n
+                    else:
+                        origins[number] = -1  # met
+            if not size:
+                break
+    return result

@@ -30,11 +30,42 @@ QUARANTINE = pa.schema(
         pa.field("detail", pa.string(), nullable=False),
     ]
 )
+# Stretches of a text, in characters, with what they are: those of personal data, of repeated lines.
+SPANS = pa.list_(
+    pa.field(
+        "item",
+        pa.struct(
+            [
+                pa.field("start", pa.int32(), nullable=False),
+                pa.field("end", pa.int32(), nullable=False),
+                pa.field("kind", pa.string(), nullable=False),
+            ]
+        ),
+        nullable=False,
+    )
+)
+# What is done to a text on its way to tokens: stretches, ascending and apart, and what takes their
+# place.
+EDITS = pa.list_(
+    pa.field(
+        "item",
+        pa.struct(
+            [
+                pa.field("start", pa.int32(), nullable=False),
+                pa.field("end", pa.int32(), nullable=False),
+                pa.field("text", pa.string(), nullable=False),
+            ]
+        ),
+        nullable=False,
+    )
+)
 SELECTION = pa.schema(
     [
         pa.field("id", pa.int64(), nullable=False),
         pa.field("kept", pa.bool_(), nullable=False),
         pa.field("reason", pa.string()),  # null where kept
+        pa.field("repeats", pa.int32(), nullable=False),  # reads in an epoch: 0 where dropped
+        pa.field("edits", EDITS, nullable=False),
     ]
 )
 
@@ -61,14 +92,16 @@ def read(
         raise UserError(f"{path} is no readable Parquet file ({error}): make it again") from error
 
 
-def batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Yield some columns of a table, a row group's rows at a time, so that memory stays bounded.
+def batches(
+    path: Path, columns: Sequence[str], rows: int = ROW_GROUP_ROWS
+) -> Iterator[pa.RecordBatch]:
+    """Yield some columns of a table, at most ``rows`` at a time, so that memory stays bounded.
 
     Raises UserError for a damaged file.
     """
     try:
         with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(ROW_GROUP_ROWS, columns=columns)
+            yield from file.iter_batches(rows, columns=columns)
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path} is no readable Parquet file ({error}): make it again") from error
 

@@ -14,6 +14,7 @@ from scripts.common.errors import UserError
 IDS = "ids.bin"
 OFFSETS = "offsets.npy"
 DOCUMENTS = "documents.npy"
+REPEATS = "repeats.npy"
 
 
 def ids_dtype(vocabulary: int) -> np.dtype[Any]:
@@ -26,13 +27,14 @@ class TokenStore:
     """One shard's documents as token ids.
 
     ``ids`` is (tokens,) of uint16 or uint32, ``offsets`` is (documents + 1,) of int64, and document
-    ``d`` with id ``document_ids[d]`` is ``ids[offsets[d]:offsets[d + 1]]``. All are read-only maps
-    of files: opening costs no memory.
+    ``d`` with id ``document_ids[d]`` is ``ids[offsets[d]:offsets[d + 1]]``, which an epoch reads
+    ``repeats[d]`` times, int32. All are read-only maps of files: opening costs no memory.
     """
 
     ids: NDArray[Any]
     offsets: NDArray[np.int64]
     document_ids: NDArray[np.int64]
+    repeats: NDArray[np.int32]
     counts: Mapping[str, Any]
 
     @classmethod
@@ -45,13 +47,16 @@ class TokenStore:
         ids = _map_ids(artifact.member(IDS), np.dtype(artifact.counts["dtype"]).newbyteorder("<"))
         offsets = np.load(artifact.member(OFFSETS), mmap_mode="r", allow_pickle=False)
         document_ids = np.load(artifact.member(DOCUMENTS), mmap_mode="r", allow_pickle=False)
-        if len(offsets) != len(document_ids) + 1 or offsets[0] != 0 or offsets[-1] != len(ids):
+        repeats = np.load(artifact.member(REPEATS), mmap_mode="r", allow_pickle=False)
+        aligned = len(offsets) - 1 == len(document_ids) == len(repeats)
+        if not aligned or offsets[0] != 0 or offsets[-1] != len(ids):
             raise UserError(
-                f"{content_path}: {IDS}, {OFFSETS} and {DOCUMENTS} do not fit together "
-                f"({len(ids)} ids, offsets to {offsets[-1:]}, {len(document_ids)} documents): "
+                f"{content_path}: {IDS}, {OFFSETS}, {DOCUMENTS}, {REPEATS} do not fit together "
+                f"({len(ids)} ids, offsets to {offsets[-1:]}, {len(document_ids)} documents, "
+                f"{len(repeats)} repeats): "
                 "delete it and run Snakemake again"
             )
-        return cls(ids, offsets, document_ids, artifact.counts)
+        return cls(ids, offsets, document_ids, repeats, artifact.counts)
 
 
 def _map_ids(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -1,7 +1,8 @@
 """A source as an endless stream of tokens: its documents shuffled, epoch after epoch.
 
 A phase reads the stream from where its parent left it. The shuffle of an epoch is a sort by keyed
-hash of the documents' ids: it depends on neither the number of shards nor their order.
+hash of the documents' ids: it depends on neither the number of shards nor their order. A document
+that selection repeats has as many places in each epoch, shuffled apart; its tokens are stored once.
 """
 
 from collections.abc import Sequence
@@ -35,10 +36,15 @@ class Cursor(Model):
 
 @dataclass(frozen=True)
 class Documents:
-    """A source's documents over all its shards, in any order: arrays of (documents,)."""
+    """A source's documents over all its shards, in any order: arrays of (documents,).
+
+    One that is repeated is there as often, its copies told apart by their number: the documents
+    are those of a whole epoch.
+    """
 
     source: str
     ids: NDArray[np.int64]
+    copy: NDArray[np.int32]  # 0, 1, ... within the document
     shard: NDArray[np.int32]
     start: NDArray[np.int64]  # in tokens of the shard
     length: NDArray[np.int64]
@@ -47,12 +53,15 @@ class Documents:
     def of(cls, source: str, stores: Sequence[TokenStore]) -> "Documents":
         """Collect the documents of a source's shards, which are numbered as they are listed."""
         sizes = [len(store.document_ids) for store in stores]
+        repeats = np.concatenate([store.repeats for store in stores])
+        first = np.cumsum(repeats) - repeats
         return cls(
             source,
-            ids=np.concatenate([store.document_ids for store in stores]),
-            shard=np.repeat(np.arange(len(stores), dtype=np.int32), sizes),
-            start=np.concatenate([store.offsets[:-1] for store in stores]),
-            length=np.concatenate([np.diff(store.offsets) for store in stores]),
+            ids=np.concatenate([store.document_ids for store in stores]).repeat(repeats),
+            copy=(np.arange(repeats.sum()) - first.repeat(repeats)).astype(np.int32),
+            shard=np.arange(len(stores), dtype=np.int32).repeat(sizes).repeat(repeats),
+            start=np.concatenate([store.offsets[:-1] for store in stores]).repeat(repeats),
+            length=np.concatenate([np.diff(store.offsets) for store in stores]).repeat(repeats),
         )
 
     @property
@@ -105,7 +114,11 @@ def tokens_read(documents: Documents, cursor: Cursor) -> int:
 def _shuffle(documents: Documents, cursor: Cursor) -> NDArray[np.intp]:
     """Return the permutation of the documents in the cursor's epoch: (documents,)."""
     key = f"{cursor.seed}/{documents.source}/{cursor.epoch}"
-    return np.argsort(keyed_hash(documents.ids, key), kind="stable")
+    hashes = keyed_hash(documents.ids, key)
+    for copy in range(1, int(documents.copy.max(initial=0)) + 1):
+        places = np.flatnonzero(documents.copy == copy)
+        hashes[places] = keyed_hash(documents.ids[places], f"{key}/{copy}")
+    return np.argsort(hashes, kind="stable")
 
 
 def _take_within_epoch(documents: Documents, cursor: Cursor, wanted: int) -> tuple[Pieces, Cursor]:

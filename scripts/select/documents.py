@@ -1,13 +1,14 @@
 """Decide which documents of a shard stay, and why each other one goes.
 
-Only attributes are read, no text. Every dropped document has the first reason that applies, in
-this order: duplicates, contamination, language, bounds (see `rulesets`), sample.
+It is attributes that are read; of text, only what edits may have emptied. Every dropped document
+has the first reason that applies, in this order: duplicates, contamination, language, bounds (see
+`rulesets`), emptiness after edits, sample. What stays is read as often in an epoch as targeted
+sampling says (see `sampling`), and with the edits that go with it (see `editing`).
 """
 
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,17 +17,13 @@ from numpy.typing import NDArray
 
 from scripts.common import layout, tables
 from scripts.common.artifact import Artifact, Draft, make
-from scripts.common.attributes import (
-    BOUNDABLE,
-    CONTAMINATED,
-    CONTAMINATION,
-    HEURISTICS,
-    LANGUAGE,
-)
+from scripts.common.attributes import CONTAMINATED, LANGUAGE, WORDS
 from scripts.common.command import parse_settings, parser, run
 from scripts.common.config.select import SelectDomain
 from scripts.common.errors import UserError
 from scripts.common.keyed_hash import keyed_hash
+from scripts.select import editing, sampling
+from scripts.select.inputs import Inputs, read_aligned
 from scripts.select.rulesets import Interval, bounds
 
 log = logging.getLogger(__name__)
@@ -34,42 +31,22 @@ log = logging.getLogger(__name__)
 DUPLICATE_REASONS = {
     "exact": "exact_duplicate",
     "fuzzy": "fuzzy_duplicate",
+    "semantic": "semantic_duplicate",
     "heldout": "heldout_duplicate",
 }
 # A rule that fails every one of so many documents is a fault of the configuration.
 _MIN_DOCUMENTS_TO_JUDGE_A_RULE = 100
 
+_SAMPLE = "sample"
+
 Mask = NDArray[np.bool_]
+Attributes = Mapping[str, pa.ChunkedArray]
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """The artifacts on which a shard's selection rests: paths of their content records."""
+class Settings(SelectDomain):
+    """A domain's settings, and whether repeated lines are cut."""
 
-    source: str
-    shard: int
-    settings: SelectDomain
-
-    @property
-    def documents(self) -> Path:
-        return layout.documents(self.source, self.shard)
-
-    @property
-    def duplicates(self) -> Path:
-        return layout.duplicates()
-
-    @property
-    def contamination(self) -> Path:
-        return layout.attributes(self.source, CONTAMINATION, self.shard)
-
-    def attribute(self, name: str) -> Path:
-        """Return the artifact that has the column ``name``: a rater's is called like it."""
-        artifact = HEURISTICS if name in (*BOUNDABLE, LANGUAGE) else name
-        return layout.attributes(self.source, artifact, self.shard)
-
-    def paths(self) -> list[Path]:
-        attributes = {self.attribute(name) for name in (LANGUAGE, *bounds(self.settings))}
-        return [self.documents, self.duplicates, self.contamination, *sorted(attributes)]
+    cut_lines: bool
 
 
 @dataclass(frozen=True)
@@ -83,53 +60,89 @@ class Rule:
 def build(draft: Draft, inputs: Inputs) -> None:
     """Write `selection.parquet`; raises UserError for a bound or language that no document meets.
 
-    Counts are those of documents kept and, by reason, dropped.
+    Counts are those of documents kept and, by reason, dropped; of reads in an epoch, what each
+    entry of targeted sampling did, and of edits of documents kept.
     """
-    path = Artifact.load(inputs.documents).member("documents.parquet")
-    ids = tables.read(path, ["id"]).column("id").to_numpy()
+    ids = inputs.ids()
+    attributes = inputs.attributes(ids)
+    edits = editing.find(inputs, ids, attributes)
     reasons = np.full(len(ids), None, dtype=object)
     kept = np.ones(len(ids), dtype=np.bool_)
     dropped = {}
-    for rule in _rules(inputs, ids):
+    emptied = Rule("empty_after_edits", editing.emptied(inputs, edits, len(ids)))
+    for rule in _rules(inputs, ids, attributes, emptied):
         newly = rule.fails & kept
         reasons[newly] = rule.reason
         kept &= ~rule.fails
         dropped[rule.reason] = int(newly.sum())
-    table = pa.table({"id": ids, "kept": kept, "reason": reasons}, schema=tables.SELECTION)
+    of_entry, reads = _targeted(inputs, ids, attributes)
+    told = sampling.counts(inputs.settings.sampling, of_entry, kept, reads)
+    left_out = kept & (reads == 0)
+    reasons[left_out] = _SAMPLE
+    dropped[_SAMPLE] += int(left_out.sum())
+    kept &= ~left_out
+    repeats = np.where(kept, reads, 0).astype(np.int32)
+    edits = edits[kept[edits.rows]]
+    table = pa.table(
+        {
+            "id": ids,
+            "kept": kept,
+            "reason": reasons,
+            "repeats": repeats,
+            "edits": edits.column(len(ids)),
+        },
+        schema=tables.SELECTION,
+    )
     tables.write(table, draft.path("selection.parquet"))
-    draft.counts = {"documents": len(ids), "dropped": dropped, "kept": int(kept.sum())}
+    draft.counts = {
+        "documents": len(ids),
+        "dropped": dropped,
+        "edits": editing.counts(edits),
+        "kept": int(kept.sum()),
+        "reads": int(repeats.sum()),
+        "sampling": told,
+    }
 
 
-def _rules(inputs: Inputs, ids: NDArray[np.int64]) -> Iterator[Rule]:
+def _targeted(
+    inputs: Inputs, ids: NDArray[np.int64], attributes: Attributes
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return the entry of targeted sampling that each document meets, and how often it is read."""
+    rules = inputs.settings.sampling
+    # What no entry asks for is not read.
+    languages = _values(attributes, LANGUAGE, np.full(len(ids), None, dtype=object))
+    words = _values(attributes, WORDS, np.zeros(len(ids)))
+    of_entry = sampling.rule_of(rules, languages, words)
+    return of_entry, sampling.repeats(rules, of_entry, ids)
+
+
+def _values(attributes: Attributes, name: str, otherwise: NDArray[Any]) -> NDArray[Any]:
+    return attributes[name].to_numpy() if name in attributes else otherwise
+
+
+def _rules(
+    inputs: Inputs, ids: NDArray[np.int64], attributes: Attributes, emptied: Rule
+) -> Iterator[Rule]:
     """Yield the rules that apply, in the order of judgement."""
     yield from _duplicates(inputs, ids)
-    hits = _column(inputs.contamination, CONTAMINATED, ids)
+    path = Artifact.load(inputs.contamination).member("attributes.parquet")
+    hits = read_aligned(path, [CONTAMINATED], ids).column(CONTAMINATED).to_numpy()
     yield Rule("contaminated", hits > 0)
     if inputs.settings.languages:
-        languages = _column(inputs.attribute(LANGUAGE), LANGUAGE, ids)
+        languages = attributes[LANGUAGE].to_numpy()
         rule = Rule(LANGUAGE, ~np.isin(languages, inputs.settings.languages))
         yield _checked(rule, inputs, f"languages {inputs.settings.languages}")
     for name, interval in bounds(inputs.settings).items():
-        rule = Rule(name, ~_inside(_column(inputs.attribute(name), name, ids), interval))
+        rule = Rule(name, ~_inside(attributes[name].to_numpy(), interval))
         yield _checked(rule, inputs, f"the bound {list(interval)} on {name}")
-    yield Rule("sample", sampled_out(ids, inputs.settings.sample))
+    yield emptied
+    yield Rule(_SAMPLE, sampled_out(ids, inputs.settings.sample))
 
 
 def _duplicates(inputs: Inputs, ids: NDArray[np.int64]) -> Iterator[Rule]:
-    path = Artifact.load(inputs.duplicates).member(f"{inputs.source}.parquet")
-    table = tables.read(path, ["id", "kind"], filters=[("shard", "=", inputs.shard)])
-    tables.check_aligned(table, ids.tolist(), path)
-    kinds = table.column("kind").to_numpy()
+    kinds = inputs.of_shard(inputs.duplicates, ["kind"], ids)["kind"].to_numpy()
     for kind, reason in DUPLICATE_REASONS.items():
         yield Rule(reason, kinds == kind)
-
-
-def _column(content: Path, name: str, ids: NDArray[np.int64]) -> NDArray:
-    """Return an attribute of the shard's documents; raises UserError if there is none for each."""
-    path = Artifact.load(content).member("attributes.parquet")
-    table = tables.read(path)
-    tables.check_aligned(table, ids.tolist(), path)
-    return table.column(name).to_numpy()
 
 
 def _inside(values: NDArray[np.float64], interval: Interval) -> Mask:
@@ -167,8 +180,8 @@ def main() -> None:
     arguments.add_argument("--source", required=True)
     arguments.add_argument("--shard", required=True, type=int)
     given = arguments.parse_args()
-    settings = parse_settings(SelectDomain, given.settings)
-    inputs = Inputs(given.source, given.shard, settings)
+    settings = parse_settings(Settings, given.settings)
+    inputs = Inputs(given.source, given.shard, settings, settings.cut_lines)
     artifact = make(
         lambda draft: build(draft, inputs),
         output=layout.selection(given.source, given.shard),
@@ -188,6 +201,10 @@ def report(place: str, counts: Mapping[str, Any]) -> None:
         f"{counts['documents']:,}",
         ", ".join(f"{reason} {count:,}" for reason, count in reasons.items()) or "none",
     )
+    if counts["edits"]["by_kind"]:
+        log.info("%s: edits: %s", place, counts["edits"])
+    for entry in counts["sampling"]:
+        log.info("%s: sampling at rate %g: %s", place, entry["rate"], entry)
     if counts["documents"] and not counts["kept"]:
         log.warning("%s: nothing is kept, so no phase will see this shard", place)
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 
+from scripts.common.attributes import LANGUAGE, PII_SPANS, WORDS
 from scripts.common.config.select import SelectDomain
 
 Interval = tuple[float | None, float | None]
@@ -58,6 +59,13 @@ RULE_SETS: Mapping[str, Mapping[str, Interval]] = {
         "fineweb_duplicate_line_characters": (None, _below(0.1)),
         "fineweb_newline_ratio": (None, 0.3),
     },
+    # Li et al., 2023 (StarCoder), section 3: for programming languages, not for data files
+    "starcoder": {
+        "code_mean_line_length": (None, 100),
+        "code_max_line_length": (None, 1000),
+        "code_alphabetic": (0.25, None),
+        "code_xml": (None, 0),
+    },
 }
 
 
@@ -72,3 +80,16 @@ def bounds(settings: SelectDomain) -> dict[str, Interval]:
         intervals.update(RULE_SETS[rule_set])
     intervals.update(sorted(settings.bounds.items()))
     return intervals
+
+
+def columns(settings: SelectDomain) -> list[str]:
+    """Return the attributes that a selection by these settings reads."""
+    names = list(bounds(settings))
+    sampling = settings.sampling
+    if settings.languages or any(entry.languages for entry in sampling):
+        names.append(LANGUAGE)
+    if any(entry.words != (None, None) for entry in sampling):
+        names.append(WORDS)
+    if settings.mask:
+        names.append(PII_SPANS)
+    return list(dict.fromkeys(names))

@@ -7,9 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from scripts.common import edits
 from scripts.common.artifact import Artifact
 from scripts.common.keyed_hash import keyed_hash
-from scripts.tokenize.selected import read_kept
+from scripts.tokenize.selected import read_edits, read_kept
 
 _KEY = "tokenizer"
 _HASHES = 2.0**64
@@ -75,8 +76,8 @@ def _sample_source(shards: Sequence[Shard], budget: int, fraction: float) -> lis
 
 
 def _candidates(documents: Artifact, selection: Artifact, fraction: float) -> pa.Table:
-    """Return hash and text of the selected documents that ``fraction`` of the hashes lets in."""
-    kept = read_kept(documents, selection)
+    """Return hash and edited text of selected documents that ``fraction`` of the hashes lets in."""
+    kept, column = read_kept(documents, selection), read_edits(selection)
     path = documents.member("documents.parquet")
     groups = [
         pa.table({"hash": pa.array([], pa.uint64()), "text": pa.array([], pa.large_string())})
@@ -88,10 +89,11 @@ def _candidates(documents: Artifact, selection: Artifact, fraction: float) -> pa
             ids = file.read_row_group(group, columns=["id"])["id"].to_numpy()
             hashes = keyed_hash(ids, _KEY)
             chosen = kept[first : first + rows] & (hashes < fraction * _HASHES)
-            first += rows
             if chosen.any():
                 text = file.read_row_group(group, columns=["text"])["text"]
-                groups.append(
-                    pa.table({"hash": hashes[chosen], "text": text.filter(pa.array(chosen))})
-                )
+                mask = pa.array(chosen)
+                edited = edits.apply_all(text.filter(mask), column.slice(first, rows).filter(mask))
+                texts = pa.array(edited, pa.large_string())
+                groups.append(pa.table({"hash": hashes[chosen], "text": texts}))
+            first += rows
     return pa.concat_tables(groups)

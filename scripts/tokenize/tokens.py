@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from scripts.common import layout, token_store
+from scripts.common import edits, layout, token_store
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.command import parse_settings, parser, run
 from scripts.common.config.base import Model, Name
@@ -24,7 +25,7 @@ from scripts.tokenize.encoder import (
     UnlikeReferenceError,
     fast_encoder,
 )
-from scripts.tokenize.selected import read_kept
+from scripts.tokenize.selected import read_edits, read_repeats
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,10 @@ class Settings(Model):
 def build(
     draft: Draft, documents: Artifact, selection: Artifact, tokenizer: Artifact, name: str
 ) -> None:
-    """Write ids.bin, offsets.npy and documents.npy; ``name`` is the shard's, for the log."""
+    """Write ids.bin, offsets.npy, documents.npy and repeats.npy; ``name`` is the shard's.
+
+    A document that an epoch reads several times is there once.
+    """
     file = tokenizer.member("tokenizer.json")
     reference = ReferenceEncoder(file)
     encoder: Encoder = fast_encoder(file) or reference
@@ -61,23 +65,27 @@ def _encode(
     encoder: Checked,
 ) -> None:
     dtype = token_store.ids_dtype(vocabulary["vocabulary"])
+    repeats = read_repeats(documents, selection)
     lengths, ids = [np.zeros(1, np.int64)], [np.zeros(0, np.int64)]
     with draft.path(token_store.IDS).open("wb") as stream:
-        for batch in _selected(documents, selection):
-            ids.append(batch["id"].to_numpy())
-            encoded = encoder.encode(batch["text"].to_pylist(), ids[-1])
+        for batch_ids, texts in _selected(documents, selection, repeats > 0):
+            ids.append(batch_ids)
+            encoded = encoder.encode(texts, batch_ids)
             whole = _bounded(encoded, vocabulary["bos"], vocabulary["eos"])
             stream.write(whole.ids.astype(dtype).tobytes())
             lengths.append(whole.lengths)
     offsets = np.cumsum(np.concatenate(lengths))
+    selected = repeats[repeats > 0]
     np.save(draft.path(token_store.OFFSETS), offsets)
     np.save(draft.path(token_store.DOCUMENTS), np.concatenate(ids))
+    np.save(draft.path(token_store.REPEATS), selected)
     draft.counts = {
         **vocabulary,
         "documents": len(offsets) - 1,
         "dtype": dtype.name,
         "encoder": encoder.name,
         "encoded_by_both": encoder.compared,
+        "epoch_tokens": int(np.diff(offsets) @ selected),
         "tokens": int(offsets[-1]),
     }
 
@@ -92,13 +100,18 @@ def _bounded(encoded: Encoded, bos: int | None, eos: int) -> Encoded:
     return Encoded(np.insert(ids, starts, np.uint32(bos)), encoded.lengths + 2)
 
 
-def _selected(documents: Artifact, selection: Artifact) -> Iterator[pa.RecordBatch]:
-    """Yield id and text of the selected documents in row order, in small batches."""
-    kept = read_kept(documents, selection)
+def _selected(
+    documents: Artifact, selection: Artifact, kept: NDArray[np.bool_]
+) -> Iterator[tuple[NDArray[np.int64], list[str]]]:
+    """Yield ids and edited texts of the selected documents in row order, in small batches."""
+    column = read_edits(selection)
     first = 0
     with pq.ParquetFile(documents.member("documents.parquet")) as file:
         for batch in file.iter_batches(_BATCH_ROWS, columns=["id", "text"]):
-            yield batch.filter(pa.array(kept[first : first + len(batch)]))
+            chosen = pa.array(kept[first : first + len(batch)])
+            here = batch.filter(chosen)
+            texts = edits.apply_all(here["text"], column.slice(first, len(batch)).filter(chosen))
+            yield here["id"].to_numpy(), texts
             first += len(batch)
 
 

@@ -94,6 +94,25 @@ def test_no_token_twice_before_its_source_runs_out(
             assert min(times[source].values()) == int(epochs)
 
 
+def test_an_epoch_is_of_what_selection_repeats(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Books are read three times an epoch, so they have the weight of three in their domain."""
+    for source, size, repeats in (("web", 40, [1]), ("books", 40, [3]), ("python", 32, [1])):
+        write_tokens(source, [size] * 16, first_id=ord(source[0]) * 100, repeats=repeats * 16)
+    write_tokens("web", [40] * 16, shard=1, first_id=5)
+    artifact = run(monkeypatch, "base", tokens=2048, mixture={"general": 1.0})
+    assert artifact.counts["tokens"] == {"books": 1229, "web": 819}
+    times = Counter[tuple[str, int, int]]()
+    for one in read(artifact):
+        times.update(
+            (one["source"], one["shard"], one["start"] + token) for token in range(one["length"])
+        )
+    assert max(count for (source, *_), count in times.items() if source == "books") == 3
+    assert max(count for (source, *_), count in times.items() if source == "web") == 1
+    assert artifact.counts["epochs"]["books"] == pytest.approx(1229 / 1920)
+
+
 def test_siblings_go_on_from_the_same_place(tokens: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(monkeypatch, "base", tokens=512)
     one, other = (run(monkeypatch, name, parent="base", tokens=512) for name in ("one", "other"))

@@ -1,4 +1,5 @@
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
@@ -16,7 +17,7 @@ def spell(source: Documents, pieces: Pieces) -> list[tuple[int, int]]:
     read = []
     for shard, start, length in zip(pieces.shard, pieces.start, pieces.length, strict=True):
         for token in range(start, start + length):
-            inside = (source.shard == shard) & (source.start <= token)
+            inside = (source.shard == shard) & (source.start <= token) & (source.copy == 0)
             inside &= token < source.start + source.length
             (document,) = np.flatnonzero(inside)
             read.append((int(source.ids[document]), int(token - source.start[document])))
@@ -74,3 +75,58 @@ def test_seeds_and_epochs_shuffle_anew() -> None:
     orders = [*epochs(0), *epochs(1)]
     assert len({tuple(order) for order in orders}) == 4
     assert all(sorted(order) == list(range(1, 51)) for order in orders)
+
+
+REPEATS = st.dictionaries(st.integers(1, 12), st.integers(1, 4))
+
+
+@given(LENGTHS, REPEATS, READS, st.integers(1, 4))
+def test_an_epoch_reads_each_document_as_often_as_selection_says(
+    lengths: list[int], repeats: dict[int, int], reads: list[int], shards: int
+) -> None:
+    source = documents("web", lengths, shards, repeats)
+    expected = Counter(
+        {
+            (one, token): repeats.get(one, 1)
+            for one, length in enumerate(lengths, start=1)
+            for token in range(length)
+        }
+    )
+    assert source.tokens == expected.total()
+    cursor = Cursor(epoch_tokens=source.tokens)
+    tokens: list[tuple[int, int]] = []
+    for phase, wanted in enumerate([*reads, 2 * source.tokens]):
+        pieces, cursor = take(source, cursor, wanted, phase)
+        assert pieces.length.sum() == wanted
+        tokens += spell(source, pieces)
+        assert tokens_read(source, cursor) == len(tokens)
+    for low in range(0, len(tokens) - source.tokens + 1, source.tokens):
+        assert Counter(tokens[low : low + source.tokens]) == expected
+    whole = documents("web", lengths, 1, repeats)
+    again, _ = take(whole, Cursor(epoch_tokens=whole.tokens), source.tokens, 0)
+    same, _ = take(source, Cursor(epoch_tokens=source.tokens), source.tokens, 0)
+    assert spell(whole, again) == spell(source, same)
+
+
+def test_copies_have_places_of_their_own_in_the_shuffle() -> None:
+    source = documents("web", [1] * 200, repeats=dict.fromkeys(range(1, 201), 3))
+    pieces, _ = take(source, Cursor(epoch_tokens=600), 600, 0)
+    order = [one for one, _ in spell(source, pieces)]
+    gaps = [
+        second - first
+        for one in range(1, 201)
+        for places in [[place for place, read in enumerate(order) if read == one]]
+        for first, second in pairwise(places)
+    ]
+    assert np.mean(gaps) > 100  # a quarter of the epoch, were they strewn at random
+    assert sum(gap == 1 for gap in gaps) < 10
+
+
+def test_documents_read_once_are_shuffled_as_without_repeats() -> None:
+    plain, repeated = (documents("web", [1] * 50, repeats=more) for more in ({}, {7: 5}))
+    orders = [
+        [one for one, _ in spell(source, take(source, Cursor(epoch_tokens=source.tokens),
+                                              source.tokens, 0)[0])]
+        for source in (plain, repeated)
+    ]  # fmt: skip
+    assert [one for one in orders[1] if one != 7] == [one for one in orders[0] if one != 7]

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from scripts.common import layout, tables
 from scripts.common.artifact import Artifact, make
-from scripts.common.attributes import MEASURES
+from scripts.common.attributes import BOUNDABLE
 from scripts.common.config.select import SelectDomain
 from scripts.common.errors import UserError
 from scripts.select import documents, rulesets
+from scripts.select.inputs import Inputs
 
 SHARD = 1
 
@@ -39,7 +40,8 @@ def put_shard(size: int, **changes: dict[int, Any]) -> None:
         return [changes.get(name, {}).get(row, default) for row in range(size)]
 
     ids = list(range(100, 100 + size))
-    put(layout.documents("s", SHARD), "documents.parquet", {"id": pa.array(ids, pa.int64())})
+    texts = {"id": pa.array(ids, pa.int64()), "text": column("text", "Some text.\n")}
+    put(layout.documents("s", SHARD), "documents.parquet", texts)
     other_shard = {"shard": [0], "id": [7], "kind": ["exact"], "keeper": [8]}
     kinds = column("kind", None)
     duplicates = {
@@ -53,29 +55,33 @@ def put_shard(size: int, **changes: dict[int, Any]) -> None:
         "attributes.parquet",
         {"id": ids, "contaminated": pa.array(column("contaminated", 0), pa.int32())},
     )
-    put(
-        layout.attributes("s", "heuristics", SHARD),
-        "attributes.parquet",
-        {
-            "id": ids,
-            "gopher_words": pa.array(column("gopher_words", 100.0), pa.float64()),
-            "language": pa.array(column("language", "en"), pa.string()),
-        },
-    )
-    put(
-        layout.attributes("s", "quality", SHARD),
-        "attributes.parquet",
-        {"id": ids, "quality": pa.array(column("quality", 0.9), pa.float64())},
-    )
+    for artifact, name, default, kind in (
+        ("gopher", "gopher_words", 100.0, pa.float64()),
+        ("language", "language", "en", pa.string()),
+        ("quality", "quality", 0.9, pa.float64()),
+        ("pii", "pii_spans", [], tables.SPANS),
+    ):
+        values = {"id": ids, name: pa.array(column(name, default), kind)}
+        put(layout.attributes("s", artifact, SHARD), "attributes.parquet", values)
+    lines = {
+        "shard": pa.array([0, *[SHARD] * size], pa.int32()),
+        "id": pa.array([7, *ids], pa.int64()),
+        "spans": pa.array([[span(0, 3, "duplicate_line")], *column("lines", [])], tables.SPANS),
+    }
+    put(layout.duplicate_lines(), "s.parquet", lines)
 
 
-def select(**settings: Any) -> Artifact:
-    inputs = documents.Inputs("s", SHARD, SelectDomain(**settings))
+def span(start: int, end: int, kind: str) -> dict[str, Any]:
+    return {"start": start, "end": end, "kind": kind}
+
+
+def select(cut_lines: bool = False, **settings: Any) -> Artifact:
+    inputs = Inputs("s", SHARD, SelectDomain(**settings), cut_lines)
     return make(
         lambda draft: documents.build(draft, inputs),
         output=layout.selection("s", SHARD),
         module="scripts.select.documents",
-        settings=settings,
+        settings={"cut_lines": cut_lines, **settings},
         inputs=inputs.paths(),
     )
 
@@ -113,6 +119,8 @@ def test_each_reason_and_its_count() -> None:
     assert artifact.counts["kept"] == 1
     assert artifact.counts["dropped"] == {
         **dict.fromkeys(filter(None, reasons(artifact)), 1),
+        "semantic_duplicate": 0,
+        "empty_after_edits": 0,
         "sample": 0,
     }
 
@@ -217,7 +225,7 @@ def test_a_sample_has_about_its_fraction_and_does_not_depend_on_the_shard() -> N
 
 def test_rule_sets_bound_known_attributes() -> None:
     bounded = {name for rule_set in rulesets.RULE_SETS.values() for name in rule_set}
-    assert bounded < set(MEASURES)
+    assert bounded < set(BOUNDABLE)
 
 
 def test_a_single_bound_replaces_that_of_a_rule_set_in_its_place() -> None:
@@ -236,3 +244,86 @@ def test_fineweb_drops_at_its_thresholds_themselves() -> None:
     _, high = fineweb["fineweb_short_lines"]
     assert low is not None and high is not None
     assert low > 0.12 and high < 0.67
+
+
+@pytest.mark.usefixtures("workdir")
+def test_only_what_the_settings_need_is_read() -> None:
+    put_shard(3)
+    inputs = Inputs("s", SHARD, SelectDomain())
+    assert inputs.paths() == [inputs.documents, inputs.duplicates, inputs.contamination]
+    named = {"rules": ["c4"], "bounds": {"quality": [0, 1]}, "mask": ["ip"], "languages": ["en"]}
+    inputs = Inputs("s", SHARD, SelectDomain.model_validate(named), cut_lines=True)
+    assert inputs.paths() == [
+        inputs.documents,
+        inputs.duplicates,
+        layout.duplicate_lines(),
+        inputs.contamination,
+        *(layout.attributes("s", name, SHARD) for name in ("c4", "language", "pii", "quality")),
+    ]
+
+
+def edits(artifact: Artifact) -> list[list[tuple[int, int, str]]]:
+    column = tables.read(artifact.member("selection.parquet")).column("edits").to_pylist()
+    return [[(one["start"], one["end"], one["text"]) for one in row] for row in column]
+
+
+@pytest.mark.usefixtures("workdir")
+def test_lines_are_cut_and_what_the_settings_name_is_masked() -> None:
+    put_shard(
+        4,
+        text={0: "jane@kde.org 5.9.17.2\na line\n", 1: "a line\nx", 2: "y\n"},
+        pii_spans={
+            0: [span(0, 12, "mail"), span(13, 21, "ip")],
+            1: [span(2, 6, "mail")],
+            3: [span(0, 4, "mail")],
+        },
+        lines={0: [span(22, 29, "duplicate_line")], 1: [span(0, 7, "duplicate_line")]},
+        kind={3: "exact"},
+    )
+    artifact = select(mask=["mail"], cut_lines=True)
+    assert edits(artifact) == [[(0, 12, "<EMAIL>"), (22, 29, "")], [(0, 7, "")], [], []]
+    assert artifact.counts["edits"] == {
+        "by_kind": {"duplicate_line": 2, "mail": 1},
+        "characters_masked": 12,
+        "characters_removed": 14,
+    }
+    assert edits(select(mask=["mail", "ip"])) == [
+        [(0, 12, "<EMAIL>"), (13, 21, "<IP>")],
+        [(2, 6, "<EMAIL>")],
+        [],
+        [],
+    ]
+    assert edits(select()) == [[], [], [], []]
+
+
+@pytest.mark.usefixtures("workdir")
+def test_a_document_that_edits_leave_nothing_of_is_dropped() -> None:
+    whole = [span(0, 6, "duplicate_line"), span(6, 11, "duplicate_paragraph")]
+    put_shard(
+        5,
+        text={
+            0: "a line\nand\n",
+            1: "a line\nand\n \u3000\n",
+            2: "é line\nand\nx",
+            3: "jane@kde.org",
+        },
+        lines=dict.fromkeys(range(3), whole),
+        pii_spans={3: [span(0, 12, "mail")]},
+        kind={1: "fuzzy"},
+    )
+    artifact = select(cut_lines=True, mask=["mail"], sample=1.0)
+    assert reasons(artifact) == ["empty_after_edits", "fuzzy_duplicate", None, None, None]
+    assert artifact.counts["dropped"]["empty_after_edits"] == 1
+    assert edits(artifact)[0] == []
+    assert artifact.counts["edits"]["by_kind"] == {
+        "duplicate_line": 1, "duplicate_paragraph": 1, "mail": 1
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("workdir")
+def test_emptied_documents_are_found_beyond_the_first_rows() -> None:
+    whole = [span(0, 5, "duplicate_line")]
+    last = tables.ROW_GROUP_ROWS + 5
+    put_shard(last + 1, text={0: "line\nx", last: "line\n"}, lines={0: whole, last: whole})
+    found = reasons(select(cut_lines=True))
+    assert found == [None] * last + ["empty_after_edits"]

@@ -1,7 +1,8 @@
 """Documents and selection artifacts made for tests."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -15,8 +16,14 @@ def write_shard(
     shard: int = 0,
     first_id: int = 1,
     dropped: Sequence[int] = (),
+    repeated: Mapping[int, int] | None = None,
+    edited: Mapping[int, list[dict[str, Any]]] | None = None,
 ) -> tuple[Artifact, Artifact]:
-    """Make a shard's documents, with ids from ``first_id``, and a selection without ``dropped``."""
+    """Make a shard's documents, with ids from ``first_id``, and a selection without ``dropped``.
+
+    ``repeated`` says which documents are read more than once, and how often; ``edited``
+    has the edits of some.
+    """
     ids = list(range(first_id, first_id + len(texts)))
     kept = [one not in dropped for one in ids]
     documents = {
@@ -24,7 +31,12 @@ def write_shard(
         "metadata": ["{}"] * len(ids), "license": None, "created": None, "language": None,
     }  # fmt: skip
     documents = {key: values or [None] * len(ids) for key, values in documents.items()}
-    selection = {"id": ids, "kept": kept, "reason": [None if one else "sample" for one in kept]}
+    repeats = [(repeated or {}).get(one, 1) * (one not in dropped) for one in ids]
+    reasons = [None if one else "sample" for one in kept]
+    selection = {
+        "id": ids, "kept": kept, "reason": reasons, "repeats": repeats,
+        "edits": [(edited or {}).get(one, []) for one in ids],
+    }  # fmt: skip
     size = sum(len(text.encode()) for text in texts)
 
     def write(name: str, values: dict, schema: pa.Schema, **counts: int) -> Callable[[Draft], None]:
@@ -35,7 +47,7 @@ def write_shard(
         return build
 
     def made(output: Path, build: Callable[[Draft], None]) -> Artifact:
-        what = {"texts": list(texts), "dropped": list(dropped)}
+        what = {"texts": list(texts), "dropped": list(dropped), "repeats": repeats, "edits": edited}
         module = "scripts.tokenize.selected"
         return make(build, output=output, module=module, settings=what, inputs=[])
 

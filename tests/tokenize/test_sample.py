@@ -55,6 +55,13 @@ def test_everything_is_sampled_where_it_fits_but_what_was_dropped(workdir: Path)
     assert sorted(sample({"web": [shard], "empty": [write_shard("empty", [])]}, 4)) != []
 
 
+def test_a_sample_is_of_edited_texts(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "ROW_GROUP_ROWS", 2)
+    edits = {number: [{"start": 1, "end": 3, "text": "<IP>"}] for number in (2, 5)}
+    shard = write_shard("web", ["aéié"] * 5, dropped=[4], edited=edits)
+    assert sorted(sample({"web": [shard]}, 1000)) == ["a<IP>é"] * 2 + ["aéié"] * 2
+
+
 def test_a_selection_of_other_documents_is_an_error(workdir: Path) -> None:
     documents, _ = write_shard("web", ["a", "b"])
     _, selection = write_shard("books", ["a", "b"], first_id=5)

@@ -59,6 +59,34 @@ def test_documents_come_back_between_bos_and_eos(
     assert store.counts["tokens"] == len(store.ids)
 
 
+def test_a_repeated_document_is_stored_once(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tokenizer()
+    write_shard("web", TEXTS[:6], first_id=11, dropped=[12], repeated={13: 4, 16: 2})
+    store = run(monkeypatch)
+    assert store.document_ids.tolist() == [11, 13, 14, 15, 16]
+    assert store.repeats.tolist() == [1, 4, 1, 1, 2]
+    lengths = np.diff(store.offsets)
+    assert store.counts["tokens"] == lengths.sum() == len(store.ids)
+    assert store.counts["epoch_tokens"] == lengths.sum() + 3 * lengths[1] + lengths[4]
+
+
+def test_what_is_tokenized_is_the_edited_text(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tokenizer()
+    texts = ["naïve ☃ jane@kde.org wrote\nthis line\nhere", "unchanged ☃", "this line\nx"]
+    mask, cut = {"start": 8, "end": 20, "text": "<EMAIL>"}, {"start": 27, "end": 37, "text": ""}
+    first = {"start": 0, "end": 10, "text": ""}
+    write_shard("web", texts, dropped=[2], edited={1: [mask, cut], 3: [first]})
+    store = run(monkeypatch)
+    decoder = Tokenizer.from_file(str(layout.tokenizer("ours").with_name("tokenizer.json")))
+    decoded = [
+        decoder.decode(store.ids[store.offsets[one] + 1 : store.offsets[one + 1] - 1].tolist())
+        for one in range(2)
+    ]
+    assert decoded == ["naïve ☃ <EMAIL> wrote\nhere", "x"]
+
+
 def test_a_shard_of_nothing_is_a_shard(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_tokenizer()
     write_shard("web", ["a"], dropped=[1])

@@ -26,6 +26,7 @@ def make_tokens(source: str, documents: Sequence[Sequence[int]]) -> Artifact:
         lengths = [0, *(len(document) for document in documents)]
         np.save(draft.path("offsets.npy"), np.cumsum(lengths, dtype=np.int64))
         np.save(draft.path("documents.npy"), np.arange(len(documents), dtype=np.int64))
+        np.save(draft.path("repeats.npy"), np.ones(len(documents), dtype=np.int32))
         draft.counts = {"dtype": "uint16", "bos": 0, "eos": 1, "vocabulary": VOCABULARY}
 
     return make(
