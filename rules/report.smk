@@ -10,6 +10,12 @@ rule report_page:
         documents=each_shard(layout.documents),
         selections=each_shard(layout.selection),
         contamination=each_shard(layout.attributes, name="contamination"),
+        scores=[
+            content
+            for source in cfg.sources
+            for rater in cfg.raters_of(source)
+            for content in each_shard(layout.attributes, [source], name=rater)
+        ],
         orders=[layout.order(phase) for phase in reported_phases],
         phases=[layout.phase(phase) for phase in reported_phases],
         evaluations=[
@@ -31,7 +37,14 @@ rule report_page:
             {
                 "title": cfg.title,
                 "sources": {
-                    name: {"domain": source.domain, "shards": source.shards}
+                    name: {
+                        "domain": source.domain,
+                        "shards": source.shards,
+                        "raters": {
+                            rater: cfg.select[source.domain].bounds.get(rater)
+                            for rater in cfg.raters_of(name)
+                        },
+                    }
                     for name, source in cfg.sources.items()
                 },
                 "phases": {

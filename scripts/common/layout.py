@@ -39,12 +39,36 @@ def signatures(source: str, shard: str | int) -> Path:
     return _artifact("signatures", source, shard)
 
 
+def embeddings(source: str, shard: str | int) -> Path:
+    return _artifact("embeddings", source, shard)
+
+
+def semantic_clusters() -> Path:
+    return _artifact("semantic_clusters")
+
+
 def duplicates() -> Path:
     return _artifact("duplicates")
 
 
+def lines(source: str, shard: str | int) -> Path:
+    return _artifact("lines", source, shard)
+
+
+def duplicate_lines() -> Path:
+    return _artifact("duplicate_lines")
+
+
 def contamination_index() -> Path:
     return _artifact("contamination", "index")
+
+
+def contamination_items() -> Path:
+    return _artifact("contamination", "items")
+
+
+def contamination_planted() -> Path:
+    return _artifact("contamination", "planted")
 
 
 def selection(source: str, shard: str | int) -> Path:

@@ -1,119 +1,136 @@
-"""Index the n-grams of every item of every lm-eval task, and a canary's.
+"""Index the items of every benchmark: their texts, their n-grams, their embeddings, and a canary.
 
-The member ``grams.parquet`` has a row for each gram of each item, sorted: ``words``, ``hash``,
-``task``, ``item``. An item of fewer than n words is one gram, its whole word sequence, if it has at
-least five words; ``counts`` says how many items of each task are too short to look for.
+``items.parquet`` has a row for each item, by ``benchmark`` and ``item``: its ``text`` and how many
+``words`` it has. Elsewhere an item is known by its row's number.
+
+``grams.parquet`` has a row for each place of each n-gram: ``gram``, its number; ``ngram``, the n of
+the rules that it serves; ``words``, how long it is; ``item`` and ``position``. An item of fewer
+than n words is one n-gram, its whole word sequence, if it has at least five words. N-grams that
+more than ``template_items`` items of a benchmark share are left out: they are its instructions or
+its format, and no evidence that an item was seen.
+
+``embeddings/{rule}.npy`` has a row for each item.
 """
 
-import json
 import logging
-from collections.abc import Mapping
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
+from scripts.collect.files import identities
 from scripts.common import layout, tables
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.command import parse_settings, parser, run
 from scripts.common.config.base import Model, Name
+from scripts.common.config.decontaminate import Benchmark, Encoder
 from scripts.common.errors import UserError
-from scripts.common.words import ngrams, split_words
-from scripts.decontaminate.grams import CANARY, GRAMS, MIN_WORDS, canary_item
+from scripts.decontaminate import canary
+from scripts.decontaminate.benchmarks import Item, files_of, read_benchmark, read_task
+from scripts.decontaminate.grams import MIN_WORDS, gram_table
+from scripts.decontaminate.items import Items
 
 log = logging.getLogger(__name__)
 
 
 class Settings(Model):
-    ngram_words: Annotated[int, Field(ge=MIN_WORDS)]
+    """What is indexed, for rules with n-grams of these words and with these encoders."""
+
     tasks: list[Name]
+    benchmarks: dict[Name, Benchmark]
+    ngram_words: list[Annotated[int, Field(ge=MIN_WORDS)]]
+    template_items: Annotated[int, Field(gt=0)]
+    encoders: dict[Name, Encoder]
 
 
-def read_items(path: Path) -> dict[str, str]:
-    """Return the text to look for by item, from a task's ``items.jsonl``.
+def build(draft: Draft, found: Iterable[Item], settings: Settings) -> None:
+    """Write the members; counts are those of each benchmark, the canary left out."""
+    items = Items.of(found)
+    grams, templates = gram_table(
+        items.words, items.benchmarks, settings.ngram_words, settings.template_items
+    )
+    tables.write(items.table, draft.path("items.parquet"))
+    tables.write(grams, draft.path("grams.parquet"))
+    for name, encoder in settings.encoders.items():
+        from scripts.decontaminate.embedding import SentenceEncoder, window_text
 
-    Raises UserError naming the line that is no item or repeats one.
-    """
-    items: dict[str, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
-        if line:
-            place = f"{path}:{number}"
-            item, text = _parse_item(line, place)
-            if item in items:
-                raise UserError(f"{place}: item {item!r} is there twice: give it its own id")
-            items[item] = text
-    return items
-
-
-def item_grams(task: str, items: Mapping[str, str], ngram_words: int) -> pa.Table:
-    """Return the distinct grams of a task's items, with the columns of GRAMS."""
-    words = split_words(list(items.values()))
-    grams = ngrams(words, ngram_words, short_whole=True)
-    lengths = np.minimum(words.counts, ngram_words)
-    names = pa.array(items, pa.string())
-    of_item = np.repeat(np.arange(len(items)), np.diff(grams.offsets))
-    long_enough = lengths[of_item] >= MIN_WORDS
-    of_item, hashes = of_item[long_enough], grams.hashes[long_enough]
-    columns = [
-        pa.array(lengths[of_item].astype(np.int32)),
-        pa.array(hashes),
-        pa.array([task] * len(hashes), pa.string()),
-        names.take(pa.array(of_item)),
-    ]
-    table = pa.table(columns, schema=GRAMS)
-    return table.group_by(GRAMS.names, use_threads=False).aggregate([]).cast(GRAMS)
+        # From word to word, as places in documents are: a short item's last dot would tell.
+        texts = window_text(items.words, items.words.first[:-1], items.words.first[1:])
+        embeddings = SentenceEncoder(encoder).embed(texts)
+        np.save(draft.path(f"embeddings/{name}.npy"), embeddings, allow_pickle=False)
+    draft.counts = _counts(items, grams, templates, [*settings.tasks, *settings.benchmarks])
 
 
-def build(draft: Draft, tasks: Mapping[str, Artifact], settings: Settings) -> None:
-    """Write ``grams.parquet``. Raises UserError for a task that takes the canary's name."""
-    if CANARY in tasks:
-        raise UserError(f"evaluate.tasks.{CANARY}: the canary's own name; choose another")
-    found = [item_grams(CANARY, {CANARY: canary_item(settings.ngram_words)}, settings.ngram_words)]
-    for task, artifact in sorted(tasks.items()):
-        items = read_items(artifact.member("items.jsonl"))
-        grams = item_grams(task, items, settings.ngram_words)
-        indexed = len(grams.column("item").unique())
-        draft.counts[task] = {
-            "items": len(items),
-            "grams": grams.num_rows,
-            "too_short": len(items) - indexed,
+def _counts(
+    items: Items, grams: pa.Table, templates: dict[str, int], benchmarks: Iterable[str]
+) -> dict[str, Any]:
+    """Count items, and those that n-gram rules cannot find: too short, or nothing but templates."""
+    known = np.array(items.benchmarks)
+    too_short = items.table.column("words").to_numpy() < MIN_WORDS
+    place_item = grams.column("item").to_numpy()
+    templates_only = ~too_short & ~np.isin(np.arange(len(known)), place_item)
+    pairs = zip(known[place_item].tolist(), grams.column("gram").to_pylist(), strict=True)
+    distinct = Counter(benchmark for benchmark, _ in set(pairs))
+    return {
+        name: {
+            "items": int((known == name).sum()),
+            "too_short": int(too_short[known == name].sum()),
+            "templates_only": int(templates_only[known == name].sum()),
+            "ngrams": distinct[name],
+            "template_ngrams": templates.get(name, 0),
         }
-        found.append(grams)
-    whole = pa.concat_tables(found).sort_by([(name, "ascending") for name in GRAMS.names])
-    tables.write(whole, draft.path("grams.parquet"))
+        for name in benchmarks
+    }
 
 
-def _parse_item(line: str, place: str) -> tuple[str, str]:
-    try:
-        item: Any = json.loads(line)
-        name, text = item["id"], item["text"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{place}: no item, `id` and `text` ({error!r}): make it again") from None
-    if not (isinstance(name, str) and isinstance(text, str)):
-        raise UserError(f"{place}: `id` and `text` must be strings: make it again")
-    return name, text
+def read(settings: Settings) -> Iterator[Item]:
+    """Yield the items of all tasks and benchmarks; raises UserError for what is none."""
+    for task in settings.tasks:
+        yield from read_task(task, Artifact.load(layout.task_items(task)).member("items.jsonl"))
+    for name, benchmark in settings.benchmarks.items():
+        found = read_benchmark(name, benchmark)
+        if not found:
+            log.warning("decontaminate.benchmarks.%s has no items", name)
+        yield from found
+
+
+def check_names(settings: Settings) -> None:
+    """Raise UserError where two benchmarks have one name, or one has the canary's."""
+    for name in settings.benchmarks:
+        if name in settings.tasks:
+            raise UserError(
+                f"decontaminate.benchmarks.{name}: a task has this name; choose another"
+            )
+    if canary.CANARY in (*settings.tasks, *settings.benchmarks):
+        raise UserError(f"a task or benchmark has the canary's name, {canary.CANARY}: rename it")
+
+
+def files(settings: Settings) -> dict[str, Any]:
+    """Return the identities of the user's files, and of the encoders'."""
+    own = [file for name, one in settings.benchmarks.items() for file in files_of(name, one)]
+    if settings.encoders:
+        from scripts.decontaminate.embedding import files_of_encoder
+
+        own += [file for one in settings.encoders.values() for file in files_of_encoder(one.path)]
+    return identities(sorted(set(own)))
 
 
 def main() -> None:
     options = parser(__doc__).parse_args()
     settings = parse_settings(Settings, options.settings)
-    inputs = {task: layout.task_items(task) for task in settings.tasks}
+    check_names(settings)
     artifact = make(
-        lambda draft: build(
-            draft, {task: Artifact.load(path) for task, path in inputs.items()}, settings
-        ),
+        lambda draft: build(draft, read(settings), settings),
         output=layout.contamination_index(),
         module="scripts.decontaminate.index",
-        settings=settings.model_dump(mode="json"),
-        inputs=inputs.values(),
+        settings={"files": files(settings), **settings.model_dump(mode="json")},
+        inputs=[layout.task_items(task) for task in settings.tasks],
     )
-    for task, counts in artifact.counts.items():
-        log.info(
-            "%s: %s items, %s grams, %s items too short",
-            *(task, *(f"{counts[key]:,}" for key in ("items", "grams", "too_short"))),
-        )
+    for name, counts in artifact.counts.items():
+        log.info("%s: %s", name, ", ".join(f"{value:,} {key}" for key, value in counts.items()))
 
 
 if __name__ == "__main__":

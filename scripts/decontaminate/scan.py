@@ -1,36 +1,36 @@
-"""Scan a shard's documents for the n-grams of evaluation items.
+"""Look for evaluation items in a shard's documents, by every rule.
+
+Rules of one kind look at the same documents, cheap kinds first: n-grams at all, what is left at the
+hybrid's, what is left then at the embeddings'. A document that a cheaper rule found is not looked
+at again: it is dropped anyway.
 
 ``attributes.parquet`` is row-aligned with the documents: ``id`` and ``contaminated``, the number of
-distinct grams of the index that the document holds. ``hits.parquet`` has a row for each document
-and item that share any: ``id``, ``task``, ``item``, ``ngrams`` (distinct ones). Each run also scans
-a document of its own, behind the shard's, that holds the canary, and fails unless it finds it: a
-scan that looks for nothing must not pass for one that finds nothing.
+items that the document holds by any rule. ``hits.parquet`` has a row for each document, item and
+rule: ``score``, what the rule goes by; ``ngrams``, how many distinct ones are shared, where the
+rule counts them; ``start`` and ``end``, the characters of the document that are most alike, and
+their ``excerpt``. ``grams.parquet`` says in how many ``documents`` each n-gram of the index is, and
+in how many that are not contaminated (``remaining``). Each rule must also find the canary.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Iterator
+from dataclasses import asdict
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pydantic import Field
 
 from scripts.common import layout, tables
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.command import parse_settings, parser, run
 from scripts.common.config.base import Model
-from scripts.common.errors import UserError
-from scripts.common.words import ngrams, split_words
-from scripts.decontaminate.grams import (
-    CANARY,
-    GRAMS,
-    MIN_WORDS,
-    canary_document,
-    canary_grams,
-)
+from scripts.common.config.decontaminate import AnyRule
+from scripts.common.texts import Texts
+from scripts.decontaminate.hashed_words import HashedWords, chunks, hash_words
+from scripts.decontaminate.matching import Matches
+from scripts.decontaminate.rules import Rules
+from scripts.decontaminate.spans import Spans
 
 log = logging.getLogger(__name__)
 
@@ -43,123 +43,138 @@ ATTRIBUTES = pa.schema(
 HITS = pa.schema(
     [
         pa.field("id", pa.int64(), nullable=False),
-        pa.field("task", pa.string(), nullable=False),
+        pa.field("benchmark", pa.string(), nullable=False),
         pa.field("item", pa.string(), nullable=False),
-        pa.field("ngrams", pa.int32(), nullable=False),
+        pa.field("rule", pa.string(), nullable=False),
+        pa.field("score", pa.float64(), nullable=False),
+        pa.field("ngrams", pa.int32()),
+        pa.field("start", pa.int64(), nullable=False),
+        pa.field("end", pa.int64(), nullable=False),
+        pa.field("excerpt", pa.string(), nullable=False),
+    ]
+)
+GRAMS = pa.schema(
+    [
+        pa.field("gram", pa.int32(), nullable=False),
+        pa.field("documents", pa.int64(), nullable=False),
+        pa.field("remaining", pa.int64(), nullable=False),
     ]
 )
 
-_FOUND = pa.schema([pa.field("document", pa.int64()), GRAMS.field("words"), GRAMS.field("hash")])
-_PAIR = ["document", "task", "item"]
-
-_FILTER_BITS = (16, 26)  # log2 of the filter's least and greatest size in bytes
-_FILTER_SPARSITY = 16  # bytes for each gram, where the greatest size allows
+_EXCERPT_CHARACTERS = 200
+_SCORE_DIGITS = 4
 
 
 class Settings(Model):
-    ngram_words: Annotated[int, Field(ge=MIN_WORDS)]
+    rules: list[AnyRule]
 
 
-class Grams:
-    """The distinct grams of one length, with a byte map that most strangers do not pass."""
+class Scan:
+    """What is found in one shard, batch by batch."""
 
-    def __init__(self, hashes: NDArray[np.uint64]) -> None:
-        self.hashes = np.unique(hashes)
-        wanted_bits = (len(self.hashes) * _FILTER_SPARSITY).bit_length()
-        self._shift = np.uint64(64 - min(max(wanted_bits, _FILTER_BITS[0]), _FILTER_BITS[1]))
-        self._maybe = np.zeros(1 << (64 - int(self._shift)), np.bool_)
-        self._maybe[self.hashes >> self._shift] = True
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._benchmarks = rules.items.benchmarks
+        self._names = rules.items.table.column("item").to_pylist()
+        self._documents = np.zeros(rules.grams.count, np.int64)
+        self._remaining = np.zeros(rules.grams.count, np.int64)
+        self._hits = [HITS.empty_table()]
 
-    def find(self, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Return where in ``hashes`` grams are, ascending."""
-        candidates = np.flatnonzero(self._maybe[hashes >> self._shift])
-        values = hashes[candidates]
-        places = np.searchsorted(self.hashes, values)
-        found = self.hashes[np.minimum(places, len(self.hashes) - 1)] == values
-        return candidates[found]
+    def add(self, ids: NDArray[np.int64], texts: Texts) -> NDArray[np.int32]:
+        """Look at documents; return how many items each holds."""
+        words = hash_words(texts)
+        left, part, part_words = np.arange(len(texts)), texts, words
+        pairs = [np.empty((2, 0), np.int64)]
+        for level in self._rules.levels():
+            if len(left) < len(part):
+                part = _some(texts, left)
+                part_words = hash_words(part)
+            for matcher in level:
+                matches = matcher.match(part_words, matcher.least())
+                self._tell(matcher.rule.name, matches, Spans(part, part_words), ids[left])
+                pairs.append(np.stack([left[matches.document], matches.item]))
+            found = np.unique(np.concatenate(pairs, axis=1), axis=1)
+            left = np.setdiff1d(np.arange(len(texts)), found[0])
+        self._count_grams(words, left)
+        return np.bincount(found[0], minlength=len(texts)).astype(np.int32)
 
+    def _tell(self, rule: str, matches: Matches, spans: Spans, ids: NDArray[np.int64]) -> None:
+        rows = []
+        columns = (column.tolist() for column in vars(matches).values())
+        for document, item, score, ngrams, begin, end in zip(*columns, strict=True):
+            start, stop, text = spans.characters(document, begin, end)
+            rows.append(
+                {
+                    "id": int(ids[document]),
+                    "benchmark": self._benchmarks[item],
+                    "item": self._names[item],
+                    "rule": rule,
+                    "score": round(score, _SCORE_DIGITS),
+                    "ngrams": None if ngrams < 0 else ngrams,
+                    "start": start,
+                    "end": stop,
+                    "excerpt": text[:_EXCERPT_CHARACTERS],
+                }
+            )
+        self._hits.append(pa.Table.from_pylist(rows, schema=HITS))
 
-class Index:
-    """The grams of all items, to look documents up in."""
+    def _count_grams(self, words: HashedWords, remaining: NDArray[np.int64]) -> None:
+        found = self._rules.grams.find(words)
+        grams_known = len(self._documents)
+        pairs = np.unique(words.document_of(found.word) * grams_known + found.gram)
+        documents, grams = np.divmod(pairs, max(grams_known, 1))
+        stay = np.isin(documents, remaining)
+        self._documents += np.bincount(grams, minlength=len(self._documents))
+        self._remaining += np.bincount(grams[stay], minlength=len(self._remaining))
 
-    def __init__(self, table: pa.Table) -> None:
-        """Take the rows of ``grams.parquet``."""
-        self._table = table
-        lengths = table.column("words").to_numpy()
-        hashes = table.column("hash").to_numpy()
-        self._grams = {int(n): Grams(hashes[lengths == n]) for n in np.unique(lengths)}
+    def hits(self) -> pa.Table:
+        return pa.concat_tables(self._hits)
 
-    def scan(self, texts: Sequence[str]) -> pa.Table:
-        """Return the distinct grams of each document: ``document``, ``words``, ``hash``."""
-        words = split_words(texts)
-        found = [_FOUND.empty_table()]
-        for length, grams in self._grams.items():
-            candidates = ngrams(words, length)
-            places = grams.find(candidates.hashes)
-            documents = np.searchsorted(candidates.offsets, places, side="right") - 1
-            lengths = np.full(len(places), length, np.int32)
-            columns = [documents, lengths, candidates.hashes[places]]
-            found.append(pa.table([pa.array(column) for column in columns], schema=_FOUND))
-        whole = pa.concat_tables(found)
-        return whole.group_by(_FOUND.names, use_threads=False).aggregate([]).cast(_FOUND)
+    def grams(self) -> pa.Table:
+        seen = np.flatnonzero(self._documents)
+        columns = [seen.astype(np.int32), self._documents[seen], self._remaining[seen]]
+        return pa.table(columns, schema=GRAMS)
 
-    def attribute(self, found: pa.Table) -> pa.Table:
-        """Return the number of distinct grams that each document shares with each item."""
-        pairs = found.join(self._table, ["words", "hash"], join_type="inner", use_threads=False)
-        counted = pairs.group_by(_PAIR, use_threads=False).aggregate([([], "count_all")])
-        return counted.sort_by([(key, "ascending") for key in _PAIR])
+    def effort(self) -> dict[str, dict[str, int]]:
+        return {one.rule.name: asdict(one.effort) for one in self._rules.matchers}
 
 
 def build(draft: Draft, documents: Artifact, index: Artifact, settings: Settings) -> None:
-    """Write ``attributes.parquet`` and ``hits.parquet`` of one shard.
-
-    Raises UserError if the canary is not found.
-    """
-    grams = Index(tables.read(index.member("grams.parquet")))
-    attributes, hits = [ATTRIBUTES.empty_table()], [HITS.empty_table()]
-    for ids, texts in _batches(documents.member("documents.parquet")):
-        found = grams.scan(texts)
-        numbers = np.bincount(found.column("document").to_numpy(), minlength=len(texts))
-        attributes.append(pa.table([ids, pa.array(numbers.astype(np.int32))], schema=ATTRIBUTES))
-        hits.append(_hits(grams.attribute(found), ids))
-    _check_canary(grams, settings.ngram_words)
-    by_document, by_item = pa.concat_tables(attributes), pa.concat_tables(hits)
+    """Write the members of one shard; raises UserError if a rule does not find the canary."""
+    rules = Rules(index, settings.rules)
+    rules.check_canary()
+    scan = Scan(rules)
+    attributes = [ATTRIBUTES.empty_table()]
+    for ids, texts in _batches(documents):
+        held = np.concatenate([scan.add(ids[part], some) for part, some in _parts(texts)])
+        attributes.append(pa.table([ids, held], schema=ATTRIBUTES))
+    by_document, hits = pa.concat_tables(attributes), scan.hits()
     tables.write(by_document, draft.path("attributes.parquet"))
-    tables.write(by_item, draft.path("hits.parquet"))
+    tables.write(hits, draft.path("hits.parquet"))
+    tables.write(scan.grams(), draft.path("grams.parquet"))
     draft.counts["documents"] = by_document.num_rows
     draft.counts["contaminated"] = pc.sum(pc.greater(by_document["contaminated"], 0)).as_py() or 0
-    draft.counts["documents_by_task"] = _documents_by_task(by_item)
+    draft.counts["documents_by_benchmark"] = _documents_by_benchmark(hits)
+    draft.counts["rules"] = scan.effort()
 
 
-def _batches(path: Path) -> Iterator[tuple[pa.Array, list[str]]]:
-    for batch in tables.batches(path, ["id", "text"]):
-        yield batch.column("id"), batch.column("text").to_pylist()
+def _batches(documents: Artifact) -> Iterator[tuple[NDArray[np.int64], Texts]]:
+    for batch in tables.batches(documents.member("documents.parquet"), ["id", "text"]):
+        yield batch.column("id").to_numpy(), Texts.of_column(batch.column("text"))
 
 
-def _hits(attributed: pa.Table, ids: pa.Array) -> pa.Table:
-    columns = [
-        ids.take(attributed.column("document").combine_chunks()),
-        attributed.column("task"),
-        attributed.column("item"),
-        attributed.column("count_all").cast(pa.int32()),
-    ]
-    return pa.table(columns, schema=HITS)
+def _parts(texts: Texts) -> Iterator[tuple[slice, Texts]]:
+    for first, some in chunks(texts):
+        yield slice(first, first + len(some)), some
 
 
-def _documents_by_task(hits: pa.Table) -> dict[str, int]:
-    documents = hits.group_by("task").aggregate([("id", "count_distinct")])
-    return {row["task"]: row["id_count_distinct"] for row in documents.to_pylist()}
+def _some(texts: Texts, documents: NDArray[np.int64]) -> Texts:
+    return Texts.of_bytes([texts.encoded(document) for document in documents.tolist()])
 
 
-def _check_canary(grams: Index, ngram_words: int) -> None:
-    attributed = grams.attribute(grams.scan(["", canary_document(ngram_words)]))
-    expected = {"document": 1, "task": CANARY, "item": CANARY}
-    expected["count_all"] = canary_grams(ngram_words)
-    if expected not in attributed.to_pylist():
-        raise UserError(
-            f"the planted canary was not found ({attributed.to_pylist()}), so nothing else would "
-            f"be: delete {layout.contamination_index()} and run Snakemake again"
-        )
+def _documents_by_benchmark(hits: pa.Table) -> dict[str, int]:
+    documents = hits.group_by("benchmark").aggregate([("id", "count_distinct")])
+    return {row["benchmark"]: row["id_count_distinct"] for row in documents.to_pylist()}
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from scripts.report import charts, svg
 from scripts.report.charts import Cross, Figure, Interval, Series
 from scripts.report.funnel import HELD_OUT, KEPT, QUARANTINED, Intake, fates
+from scripts.report.histograms import histograms
 from scripts.report.lineage import Stages
 from scripts.report.mixture import Mixture
 from scripts.report.results import BETTER, UNDECIDED, WORSE, Delta, Verdict
@@ -18,6 +19,7 @@ _FATE_COLOURS = {KEPT: "#0072b2", HELD_OUT: "#9aa5b1", QUARANTINED: "#1f2933"}
 @dataclass(frozen=True)
 class Figures:
     funnel: Figure
+    scores: Figure | None
     mixture: Figure
     learning_rate: Figure
     loss: Figure
@@ -42,6 +44,27 @@ def funnel(intakes: Sequence[Intake]) -> Figure:
         "documents); blue was kept for training, every other colour is a reason to drop. A "
         "document that failed several tests counts once, under the first.",
         [(svg.words(name), colour) for name, colour in colours.items()],
+    )
+
+
+def scores(
+    outlines: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]],
+) -> Figure | None:
+    """Return the histogram of every rater by domain, or None where nothing is rated."""
+    if not outlines:
+        return None
+    domains = sorted({domain for of_rater in outlines.values() for domain in of_rater})
+    colours = {domain: svg.colour(index) for index, domain in enumerate(domains)}
+    panels = [
+        (rater, [Series(domain, colours[domain], points) for domain, points in of_rater.items()])
+        for rater, of_rater in outlines.items()
+    ]
+    return Figure(
+        "How the raters score",
+        histograms("Histograms of raters' scores, by domain", panels, "share of documents"),
+        "Each panel is one rater on its own scale, each outline the documents of one domain. "
+        "A rater whose outlines are narrow, or all alike, tells little apart.",
+        list(colours.items()),
     )
 
 

@@ -13,7 +13,7 @@ from scripts.common import canonical, command, layout
 from scripts.common.artifact import Draft, make
 from scripts.common.config.base import Model, Name
 from scripts.common.config.evaluate import Evaluate
-from scripts.report import figures, results, svg, training
+from scripts.report import figures, raters, results, svg, training
 from scripts.report.funnel import fates, read_intake
 from scripts.report.lineage import Stages, read_stages
 from scripts.report.mixture import read_mixture
@@ -23,16 +23,11 @@ log = logging.getLogger(__name__)
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 
 
-class ReportedSource(Model):
-    domain: Name
-    shards: int
-
-
 class Settings(Model):
     """What the page tells of; phases that are neither evaluated nor ancestors are left out."""
 
     title: str
-    sources: Mapping[Name, ReportedSource]
+    sources: Mapping[Name, raters.ReportedSource]
     phases: Mapping[Name, training.ReportedPhase]
     evaluate: Evaluate
 
@@ -55,6 +50,11 @@ def inputs(settings: Settings) -> list[Path]:
         *(layout.documents(source, shard) for source, shard in shards),
         *(layout.selection(source, shard) for source, shard in shards),
         *(layout.attributes(source, "contamination", shard) for source, shard in shards),
+        *(
+            layout.attributes(source, rater, shard)
+            for source, shard in shards
+            for rater in settings.sources[source].raters
+        ),
         *(layout.order(phase) for phase in settings.reported_phases()),
         *(layout.phase(phase) for phase in settings.reported_phases()),
         *(
@@ -83,8 +83,10 @@ def build(draft: Draft, settings: Settings, stages: Stages) -> None:
     deltas = [delta for delta in results.read_deltas() if delta.task not in positional]
     verdicts = results.verdicts(deltas, evaluate.compare, settings.phases)
     scores = results.read_scores(evaluate.phases, list(evaluate.tasks))
+    ratings = raters.read_ratings(settings.sources)
     drawn = figures.Figures(
         funnel=figures.funnel(intakes),
+        scores=figures.scores(raters.histograms(ratings)),
         mixture=figures.mixture(mixtures, intakes),
         learning_rate=figures.learning_rate(runs),
         loss=figures.loss(runs),
@@ -101,6 +103,8 @@ def build(draft: Draft, settings: Settings, stages: Stages) -> None:
             settings=settings,
             intakes=intakes,
             fates=fates(intakes),
+            agreements=raters.agreements(ratings),
+            top_share=raters.TOP_SHARE,
             runs=runs,
             hits=hits,
             mixtures=mixtures,

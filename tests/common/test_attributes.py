@@ -16,7 +16,7 @@ def values() -> dict[str, Any]:
     return yaml.safe_load(Path(ROOT, "config/config.yaml").read_text())
 
 
-@pytest.mark.parametrize("name", ["gopher_words", "language_score", "quality"])
+@pytest.mark.parametrize("name", ["gopher_words", "language_score", "pii_key", "quality"])
 def test_measures_and_raters_can_be_bounded(values: dict[str, Any], name: str) -> None:
     values["select"]["math"] = {"bounds": {name: [0, None]}}
     load(values)
@@ -39,8 +39,24 @@ def test_a_bound_that_cannot_hold_is_an_error(
 
 
 def test_a_rater_cannot_take_a_measures_name(values: dict[str, Any]) -> None:
-    values["raters"]["heuristics"] = values["raters"]["quality"]
-    with pytest.raises(UserError, match=r"raters.heuristics: another attribute has this name"):
+    for name in ("gopher", "language", "pii_mail", "contamination"):
+        values["raters"][name] = values["raters"]["quality"]
+        with pytest.raises(UserError, match=rf"raters.{name}: another attribute has this name"):
+            load(values)
+        del values["raters"][name]
+
+
+def test_what_is_annotated_for_its_own_sake_must_be_registered(values: dict[str, Any]) -> None:
+    values["annotate"] = ["code", "maths"]
+    with pytest.raises(UserError, match=r"annotate: no annotator is called 'maths'; known are"):
+        load(values)
+    values["annotate"] = ["code", "math"]
+    assert load(values).annotate == ["code", "math"]
+
+
+def test_only_known_kinds_are_masked(values: dict[str, Any]) -> None:
+    values["select"]["math"] = {"mask": ["mail", "name"]}
+    with pytest.raises(UserError, match=r"select.math.mask.1"):
         load(values)
 
 

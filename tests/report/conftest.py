@@ -25,7 +25,14 @@ PHASES: dict[str, dict[str, Any]] = {
 EVALUATED = ["base", "anneal", "control", "long"]
 SETTINGS = {
     "title": "A small run",
-    "sources": {name: {"domain": domain, "shards": 1} for name, domain in DOMAINS.items()},
+    "sources": {
+        name: {
+            "domain": domain,
+            "shards": 1,
+            "raters": {"edu": (0.5, None), "likes": None} if name == "web" else {},
+        }
+        for name, domain in DOMAINS.items()
+    },
     "phases": PHASES,
     "evaluate": {
         "phases": EVALUATED,
@@ -95,16 +102,32 @@ def make_source(source: str, license: str | None) -> list[Path]:
             "hits.parquet": pa.Table.from_pylist(hits if source == "sums" else [], schema=schema)
         },
     )
+    scores = make_scores(source, documents) if source == "web" else []
     selection = artifact(
         layout.selection(source, 0),
         "scripts.select.documents",
-        [documents, scan],
+        [documents, scan, *scores],
         counts={
             "documents": 90, "kept": 66,
             "dropped": {"exact_duplicate": 4, "fuzzy_duplicate": 11, "language": 0, "quality": 9},
         },
     )  # fmt: skip
     return [documents, selection, scan]
+
+
+def make_scores(source: str, documents: Path) -> list[Path]:
+    """Make scores of two raters that agree in all but the last of ten documents."""
+    edu = [place / 10 for place in range(10)]
+    likes = [*edu[:9], -1.0]
+    return [
+        artifact(
+            layout.attributes(source, rater, 0),
+            "scripts.annotate.raters.score",
+            [documents],
+            members={"attributes.parquet": pa.table({"id": list(range(10)), rater: scores})},
+        )
+        for rater, scores in (("edu", edu), ("likes", likes))
+    ]
 
 
 def make_phase(name: str, settings: Mapping[str, Any]) -> list[Path]:

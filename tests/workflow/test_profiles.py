@@ -23,11 +23,12 @@ def test_rules_named_by_the_slurm_profile_exist(key: str) -> None:
     assert set(profile("slurm")[key]) <= RULES
 
 
-def test_training_and_evaluation_ask_for_gpus() -> None:
+def test_what_runs_models_asks_for_gpus() -> None:
     resources = profile("slurm")["set-resources"]
     asking = {rule for rule, wanted in resources.items() if wanted.get("gpu")}
     assert asking == {
-        "train_phase", "evaluate_harness", "evaluate_bits_per_byte", "evaluate_position_loss",
+        "deduplicate_embeddings", "train_phase", "evaluate_harness", "evaluate_bits_per_byte",
+        "evaluate_position_loss",
     }  # fmt: skip
 
 

@@ -153,6 +153,37 @@ def test_a_selection_threshold(workspace: Workspace) -> None:
     assert workspace.planned() == selection | FROM_SELECTION
 
 
+def test_a_bound_on_what_was_not_measured(workspace: Workspace) -> None:
+    config = workspace.config()
+    config["select"]["general"]["bounds"]["c4_sentences"] = [1, None]
+    workspace.write_config(config)
+    rules = {("annotate_attributes", "prose", "c4", shard) for shard in "01"}
+    rules |= {("select_documents", "prose", shard) for shard in "01"}
+    assert workspace.planned() == rules | FROM_SELECTION
+
+
+def test_attributes_for_their_own_sake(workspace: Workspace) -> None:
+    config = workspace.config()
+    config["annotate"] = ["unicode", "gopher"]
+    workspace.write_config(config)
+    has_gopher = {("prose", "0"), ("prose", "1")}
+    assert workspace.planned() == {
+        ("annotate_attributes", source, name, shard)
+        for source, shard in SHARDS
+        for name in ("unicode", "gopher")
+        if name == "unicode" or (source, shard) not in has_gopher
+    }
+
+
+def test_an_edited_annotator_runs_again_alone(workspace: Workspace) -> None:
+    for name in ("gopher", "c4"):  # nothing asks for c4's measures
+        file = workspace.folder / f"scripts/annotate/{name}.py"
+        file.write_text(file.read_text() + "\n# an edit that changes no result\n")
+    rules = {("annotate_attributes", "prose", "gopher", shard) for shard in "01"}
+    rules |= {("select_documents", "prose", shard) for shard in "01"}
+    assert workspace.planned() == rules | FROM_SELECTION
+
+
 def test_a_learning_rate(workspace: Workspace) -> None:
     config = workspace.config()
     config["phases"]["anneal"]["lr"] = "Cosine(0)"
@@ -175,8 +206,8 @@ def test_a_new_source(workspace: Workspace) -> None:
     workspace.write_config(config)
     curation = {
         (rule, "more", "0")
-        for rule in ("collect_documents", "annotate_heuristics", "deduplicate_signatures",
-                     "decontaminate_scan", "tokenize_tokens")
+        for rule in ("collect_documents", "deduplicate_signatures", "decontaminate_scan",
+                     "tokenize_tokens")
     }  # fmt: skip
     everything_after = {("select_documents", *shard) for shard in [*SHARDS, ("more", "0")]}
     assert workspace.planned() == (

@@ -8,13 +8,14 @@ here, which names the key, the value and the remedy.
 import difflib
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError, model_validator
+from pydantic import BeforeValidator, ValidationError, model_validator
 
 from scripts.common import attributes
-from scripts.common.config.annotate import Rater
+from scripts.common.config.annotate import AnyRater, CombinedRater
 from scripts.common.config.base import Fraction, Model, Name
+from scripts.common.config.catalogue import CatalogueSource, expanded
 from scripts.common.config.collect import AnySource, HeldOut
 from scripts.common.config.decontaminate import Decontaminate
 from scripts.common.config.deduplicate import Deduplicate
@@ -29,9 +30,13 @@ _WEIGHT_TOLERANCE = 1e-6
 
 class Config(Model):
     title: str
-    sources: dict[Name, AnySource]
+    sources: Annotated[
+        dict[Name, AnySource],
+        BeforeValidator(expanded, json_schema_input_type=dict[Name, AnySource | CatalogueSource]),
+    ]
     heldout: HeldOut
-    raters: dict[Name, Rater] = {}
+    annotate: list[Name] = []
+    raters: dict[Name, AnyRater] = {}
     deduplicate: Deduplicate
     decontaminate: Decontaminate = Decontaminate()
     select: dict[Name, SelectDomain]
@@ -49,6 +54,7 @@ class Config(Model):
         return self
 
     def _source_problems(self) -> Iterator[str]:
+        yield from self._annotate_problems()
         yield from self._rater_problems()
         yield from self._bound_problems()
         if sorted(self.deduplicate.preference) != sorted(self.sources):
@@ -61,14 +67,39 @@ class Config(Model):
         for name in sorted(set(self.select) - self.domains()):
             yield f"select.{name}: no source has this domain; known are {sorted(self.domains())}"
 
+    def _annotate_problems(self) -> Iterator[str]:
+        known = sorted(attributes.ANNOTATORS)
+        for name in self.annotate:
+            if name not in known:
+                yield f"annotate: no annotator is called {name!r}; known are {known}"
+
     def _rater_problems(self) -> Iterator[str]:
         for name, rater in self.raters.items():
             if name in attributes.RESERVED:
                 yield f"raters.{name}: another attribute has this name; call the rater otherwise"
-            for key in sorted({*rater.positive, *rater.negative} - set(self.sources)):
+            sides = [getattr(rater, side, []) for side in ("positive", "negative")]
+            for key in sorted({*sides[0], *sides[1]} - set(self.sources)):
                 yield f"raters.{name}: no source is called {key!r}"
-            for key in sorted(set(rater.positive) & set(rater.negative)):
+            for key in sorted(set(sides[0]) & set(sides[1])):
                 yield f"raters.{name}: {key!r} is both positive and negative"
+            if isinstance(rater, CombinedRater):
+                yield from self._combined_problems(name, rater)
+
+    def _combined_problems(self, name: str, rater: CombinedRater) -> Iterator[str]:
+        single = sorted(
+            key for key, one in self.raters.items() if not isinstance(one, CombinedRater)
+        )
+        for key in sorted(set(rater.raters) - set(single)):
+            yield f"raters.{name}.raters: {key!r} is none of the raters to combine, {single}"
+        good, bad = (
+            {self.sources[key].domain for key in side if key in self.sources}
+            for side in (rater.positive, rater.negative)
+        )
+        if good != bad:  # percentiles within domains say nothing of one domain against another
+            yield (
+                f"raters.{name}: `positive` has the domains {sorted(good)}, `negative` "
+                f"{sorted(bad)}; percentiles compare within a domain, so give both the same"
+            )
 
     def _bound_problems(self) -> Iterator[str]:
         known = [*attributes.BOUNDABLE, *self.raters]
@@ -140,6 +171,15 @@ class Config(Model):
         """Return the sources that a mixture draws on, by their own name or their domain's."""
         keys = {key for key, weight in self.mixtures[mixture].items() if weight > 0}
         return sorted(name for name, source in self.sources.items() if {name, source.domain} & keys)
+
+    def raters_of(self, source: str) -> list[str]:
+        """Return the raters that score a source: those its selection bounds, and what they need."""
+        bounded = self.select[self.sources[source].domain].bounds
+        needed = {*bounded}
+        for name in bounded:
+            rater = self.raters.get(name)
+            needed.update(rater.raters if isinstance(rater, CombinedRater) else ())
+        return [name for name in self.raters if name in needed]
 
     def item_tasks(self) -> dict[str, ItemsTask]:
         return {

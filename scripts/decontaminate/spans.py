@@ -1,0 +1,42 @@
+"""From places in a batch's words to characters of the documents."""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scripts.common.texts import Texts
+from scripts.decontaminate.hashed_words import HashedWords
+
+_DOTTED_I = "\u0130"  # the one character whose lower case is two
+
+
+class Spans:
+    """The characters that words of a batch are."""
+
+    def __init__(self, texts: Texts, words: HashedWords) -> None:
+        """``words`` are those of ``texts``, whose characters are told."""
+        self._texts, self._words = texts, words
+        self._document = lru_cache(maxsize=1)(self._read)  # places come by document
+
+    def characters(self, document: int, begin: int, end: int) -> tuple[int, int, str]:
+        """Return where the words [begin, end) start and end, and the text there."""
+        text, searched, lowered = self._document(document)
+        base = self._words.texts.offsets[document]
+        first = len(searched[: self._words.starts[begin] - base].decode())
+        last = first + len(
+            searched[self._words.starts[begin] - base : self._words.ends[end - 1] - base].decode()
+        )
+        if lowered is not None:
+            places = np.searchsorted(lowered, [first, last], "right") - 1
+            first, last = places.tolist()
+        return first, last, text[first:last]
+
+    def _read(self, document: int) -> tuple[str, bytes, NDArray[np.int64] | None]:
+        """Return a document, its bytes as they were searched, and where its characters went."""
+        text = self._texts.encoded(document).decode()
+        lowered = None
+        if _DOTTED_I in text:
+            lengths = [2 if character == _DOTTED_I else 1 for character in text]
+            lowered = np.concatenate([[0], np.cumsum(lengths)])
+        return text, self._words.texts.encoded(document), lowered

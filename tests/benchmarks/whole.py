@@ -1,0 +1,170 @@
+"""The whole of annotate to select, as Snakemake runs it, beside datatrove; and how it grows.
+
+Both get the same documents, evaluation items and fastText rater, and every step of both sees all
+documents. Ours computes the languages too, which datatrove is spared. A figure is the processor
+time of everything that ran, Snakemake and the start of each program included.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import fasttext
+import yaml
+
+from scripts.common.code import ROOT
+from tests.benchmarks.corpus import size
+from tests.benchmarks.timing import Row
+
+_ITEM_EVERY = 50  # documents: an evaluation item is taken out of one
+_ITEM_CHARACTERS = slice(100, 600)
+_PEER_MEGABYTES = 4  # datatrove reads about a megabyte in five seconds
+_RATER_DOCUMENTS = 2000
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run took: processor and wall-clock seconds, and the largest process's memory."""
+
+    processor: float
+    wall: float
+    peak_bytes: int
+
+
+def rows(texts: list[str]) -> list[Row]:
+    with TemporaryDirectory() as folder:
+        work = Path(folder)
+        rater = _train_rater(work, texts)
+        few = texts[:: max(1, round(size(texts) / 1e6 / _PEER_MEGABYTES))]
+        ours = size(texts) / 1e6 / curate(work / "ours", texts, rater).processor
+        theirs = size(few) / 1e6 / _datatrove(work / "theirs", few, rater)
+    return [Row("annotate to select", "datatrove", "MB", ours, theirs, 10)]
+
+
+def growth(texts: list[str]) -> str:
+    """Return a table of time and memory for a sixteenth, a quarter and all, and two processes."""
+    lines = ["| MB | processes | processor s | wall s | largest process MB |", "|" + "---|" * 5]
+    with TemporaryDirectory() as folder:
+        rater = _train_rater(Path(folder), texts)
+        for every, cores in ((16, 1), (4, 1), (1, 1), (1, 2)):
+            part = texts[::every]
+            cost = curate(Path(folder, f"{every}-{cores}"), part, rater, cores)
+            lines.append(
+                f"| {size(part) / 1e6:,.0f} | {cores} | {cost.processor:,.1f} | {cost.wall:,.1f} "
+                f"| {cost.peak_bytes / 1e6:,.0f} |"
+            )
+    return "\n".join(lines)
+
+
+def curate(folder: Path, texts: list[str], rater: Path, cores: int = 1) -> Cost:
+    """Collect ``texts``, then measure what follows up to their selection."""
+    shards = 2
+    _write_lines(folder / "documents.jsonl", texts)
+    _write_lines(folder / "items.jsonl", _items(texts))
+    (folder / "config.yaml").write_text(yaml.safe_dump(_config(folder, rater, shards)))
+    targets = [f"results/documents/corpus/{shard}/content.json" for shard in range(shards)]
+    _snakemake(folder, targets, 2)
+    targets = [f"results/selected/corpus/{shard}/content.json" for shard in range(shards)]
+    processor, wall = _snakemake(folder, targets, cores)
+    records = [json.loads(file.read_text()) for file in folder.rglob("provenance.json")]
+    later = [one for one in records if "scripts.collect" not in " ".join(one["command"])]
+    return Cost(processor, wall, max(record["peak_memory_bytes"] for record in later))
+
+
+def _datatrove(folder: Path, texts: list[str], rater: Path) -> float:
+    """Return the processor seconds that datatrove takes."""
+    _write_lines(folder / "documents.jsonl", texts)
+    _write_lines(folder / "items.jsonl", _items(texts))
+    files = [folder / "documents.jsonl", folder / "items.jsonl", rater, folder / "work"]
+    return _measured(
+        [sys.executable, "-m", "tests.benchmarks.datatrove_pipeline", *map(str, files)], ROOT
+    )[0]
+
+
+def _items(texts: list[str]) -> list[str]:
+    return [text[_ITEM_CHARACTERS] for text in texts[::_ITEM_EVERY]]
+
+
+def _write_lines(path: Path, texts: Sequence[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as stream:
+        for number, text in enumerate(texts):
+            stream.write(json.dumps({"id": str(number), "text": text}) + "\n")
+
+
+def _train_rater(folder: Path, texts: list[str]) -> Path:
+    """Train a rater of the first documents, which are prose, against the last, which are code."""
+    lines = folder / "examples.txt"
+    with lines.open("w") as stream:
+        for label, part in (("good", texts[:_RATER_DOCUMENTS]), ("bad", texts[-_RATER_DOCUMENTS:])):
+            stream.writelines(f"__label__{label} {' '.join(text.split())}\n" for text in part)
+    model = fasttext.train_supervised(
+        str(lines), thread=1, verbose=0, dim=32, wordNgrams=2, bucket=200_000
+    )
+    model.save_model(str(folder / "rater.bin"))
+    return folder / "rater.bin"
+
+
+def _snakemake(folder: Path, targets: list[str], cores: int) -> tuple[float, float]:
+    """Make the targets in ``folder``; return processor and wall-clock seconds."""
+    command = [
+        *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
+        *("--directory", str(folder), "--configfile", str(folder / "config.yaml")),
+        *("--cores", str(cores), *targets),
+    ]
+    return _measured(command, folder)
+
+
+def _measured(command: list[str], folder: Path) -> tuple[float, float]:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run(
+        command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise RuntimeError(f"{command}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return used, wall
+
+
+def _config(folder: Path, rater: Path, shards: int) -> dict[str, object]:
+    """A configuration of curation alone, but for what every one must have."""
+    return {
+        "title": "curation",
+        "sources": {
+            "corpus": {
+                "reader": "jsonl", "paths": [str(folder / "documents.jsonl")],
+                "domain": "general", "shards": shards,
+            }
+        },
+        "heldout": {"fraction": 0.0},
+        "raters": {"quality": {"path": str(rater), "label": "good"}},
+        "deduplicate": {"preference": ["corpus"]},
+        "decontaminate": {
+            "benchmarks": {"items": {"paths": [str(folder / "items.jsonl")], "fields": ["text"]}}
+        },
+        "select": {
+            "general": {
+                "rules": ["gopher_quality", "gopher_repetition", "c4", "fineweb"],
+                "bounds": {"quality": [0.05, None]},
+                "languages": ["en"],
+            }
+        },
+        "tokenizer": {"name": "unused", "vocabulary": 400},
+        "mixtures": {"all": {"general": 1.0}},
+        "phases": {
+            "unused": {"parent": None, "mixture": "all", "tokens": "1M", "lr": "Constant(1e-3)"}
+        },
+        "evaluate": {
+            "phases": ["unused"], "compare": {}, "retention_domains": [],
+            "tasks": {"bits": {"kind": "bits-per-byte"}},
+        },
+    }  # fmt: skip
