@@ -10,6 +10,8 @@ rule report_page:
         documents=each_shard(layout.documents),
         selections=each_shard(layout.selection),
         contamination=each_shard(layout.attributes, name="contamination"),
+        contaminated_items=layout.contamination_items(),
+        planted=layout.contamination_planted(),
         scores=[
             content
             for source in cfg.sources

@@ -63,10 +63,12 @@ class Lines(Parts):
 
 
 def sums(values: NDArray[Any], first: Ints) -> Ints:
-    """Return the sums of ``values[first[i] : first[i + 1]]``."""
-    total = np.zeros(len(values) + 1, np.int64)
-    np.cumsum(values, out=total[1:])
-    return np.diff(total[first])
+    """Return the sums of ``values[first[i] : first[i + 1]]``; the last ends where they all do."""
+    result = np.zeros(len(first) - 1, np.int64)
+    filled = np.flatnonzero(np.diff(first))  # reduceat knows no empty stretches
+    if len(filled):
+        result[filled] = np.add.reduceat(values, first[filled], dtype=np.int64)
+    return result
 
 
 def fractions(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:

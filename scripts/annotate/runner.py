@@ -97,7 +97,7 @@ def build(
             *(pa.field(one, types.get(one, pa.float64()), nullable=False) for one in columns),
         ]
     )
-    parts = [schema.empty_table()]
+    parts = []
     for batch in batches(documents):
         found = measure(Texts.of_column(batch.column("text")))
         if set(found) != set(columns):
@@ -105,10 +105,19 @@ def build(
                 f"the annotator returns {sorted(found)}, but is registered for {sorted(columns)}: "
                 "make them agree in scripts/common/attributes.py"
             )
-        parts.append(pa.table({"id": batch.column("id"), **found}, schema=schema))
-    table = pa.concat_tables(parts)
+        values = [_array(found[one], types.get(one)) for one in columns]
+        parts.append(pa.RecordBatch.from_arrays([batch.column("id"), *values], schema=schema))
+    table = pa.Table.from_batches(parts, schema)
     tables.write(table, draft.path("attributes.parquet"))
     draft.counts = {"documents": table.num_rows, **(count(table) if count else {})}
+
+
+def _array(values: NDArray[Any] | pa.Array, type_of: pa.DataType | None) -> pa.Array:
+    """Return a column; of numbers by their buffer, as `pa.array` imports pandas, if it is there."""
+    if type_of is not None:
+        return values if isinstance(values, pa.Array) else pa.array(values, type_of)
+    numbers = np.ascontiguousarray(values, np.float64)
+    return pa.Array.from_buffers(pa.float64(), len(numbers), [None, pa.py_buffer(numbers)])
 
 
 def batches(documents: Artifact) -> Iterator[pa.RecordBatch]:

@@ -76,6 +76,7 @@ class Scan:
         self._rules = rules
         self._benchmarks = rules.items.benchmarks
         self._names = rules.items.table.column("item").to_pylist()
+        self._least = {matcher.rule.name: matcher.least() for matcher in rules.matchers}
         self._documents = np.zeros(rules.grams.count, np.int64)
         self._remaining = np.zeros(rules.grams.count, np.int64)
         self._hits = [HITS.empty_table()]
@@ -90,7 +91,7 @@ class Scan:
                 part = _some(texts, left)
                 part_words = hash_words(part)
             for matcher in level:
-                matches = matcher.match(part_words, matcher.least())
+                matches = matcher.match(part_words, self._least[matcher.rule.name])
                 self._tell(matcher.rule.name, matches, Spans(part, part_words), ids[left])
                 pairs.append(np.stack([left[matches.document], matches.item]))
             found = np.unique(np.concatenate(pairs, axis=1), axis=1)
@@ -99,24 +100,21 @@ class Scan:
         return np.bincount(found[0], minlength=len(texts)).astype(np.int32)
 
     def _tell(self, rule: str, matches: Matches, spans: Spans, ids: NDArray[np.int64]) -> None:
-        rows = []
-        columns = (column.tolist() for column in vars(matches).values())
-        for document, item, score, ngrams, begin, end in zip(*columns, strict=True):
-            start, stop, text = spans.characters(document, begin, end)
-            rows.append(
-                {
-                    "id": int(ids[document]),
-                    "benchmark": self._benchmarks[item],
-                    "item": self._names[item],
-                    "rule": rule,
-                    "score": round(score, _SCORE_DIGITS),
-                    "ngrams": None if ngrams < 0 else ngrams,
-                    "start": start,
-                    "end": stop,
-                    "excerpt": text[:_EXCERPT_CHARACTERS],
-                }
-            )
-        self._hits.append(pa.Table.from_pylist(rows, schema=HITS))
+        places = zip(matches.document, matches.begin, matches.end, strict=True)
+        told = [spans.characters(*map(int, place)) for place in places]
+        items = matches.item.tolist()
+        columns = [
+            ids[matches.document],
+            [self._benchmarks[item] for item in items],
+            [self._names[item] for item in items],
+            [rule] * len(items),
+            np.round(matches.score, _SCORE_DIGITS),
+            pa.array(matches.ngrams.astype(np.int32), mask=matches.ngrams < 0),
+            [start for start, _, _ in told],
+            [end for _, end, _ in told],
+            [text[:_EXCERPT_CHARACTERS] for _, _, text in told],
+        ]
+        self._hits.append(pa.table(columns, schema=HITS))
 
     def _count_grams(self, words: HashedWords, remaining: NDArray[np.int64]) -> None:
         found = self._rules.grams.find(words)
@@ -124,8 +122,8 @@ class Scan:
         pairs = np.unique(words.document_of(found.word) * grams_known + found.gram)
         documents, grams = np.divmod(pairs, max(grams_known, 1))
         stay = np.isin(documents, remaining)
-        self._documents += np.bincount(grams, minlength=len(self._documents))
-        self._remaining += np.bincount(grams[stay], minlength=len(self._remaining))
+        np.add.at(self._documents, grams, 1)
+        np.add.at(self._remaining, grams[stay], 1)
 
     def hits(self) -> pa.Table:
         return pa.concat_tables(self._hits)

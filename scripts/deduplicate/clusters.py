@@ -31,8 +31,7 @@ from scripts.common.config.base import Model, Name
 from scripts.deduplicate import rows_file
 from scripts.deduplicate.corpus import Corpus, Gatherer, Key
 from scripts.deduplicate.lsh import CROWDED, Clusters, band_keys, matches_required
-from scripts.deduplicate.rows_file import ROOT_ITEM
-from scripts.deduplicate.signatures import MINHASH_ITEM
+from scripts.deduplicate.rows_file import MINHASH_ITEM, ROOT_ITEM
 from scripts.deduplicate.spill import KEY, Spill, repeated, runs
 
 log = logging.getLogger(__name__)

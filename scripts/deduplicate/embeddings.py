@@ -8,7 +8,6 @@ import logging
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import pyarrow.parquet as pq
 from pydantic import Field
 
@@ -22,11 +21,10 @@ from scripts.common.config.base import Model
 from scripts.common.errors import UserError
 from scripts.common.texts import Texts
 from scripts.deduplicate import rows_file
+from scripts.deduplicate.rows_file import EMBEDDING_ITEM
 from scripts.deduplicate.signatures import SIGNED
 
 log = logging.getLogger(__name__)
-
-EMBEDDING_ITEM = np.dtype("<f2")
 
 
 class Settings(Model):

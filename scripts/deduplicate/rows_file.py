@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from scripts.common.errors import UserError
 
+MINHASH_ITEM = np.dtype("<u4")
+EMBEDDING_ITEM = np.dtype("<f2")
 ROOT_ITEM = np.dtype("<i8")  # of the semantic clusters' roots
 
 

@@ -24,7 +24,7 @@ from scripts.common.config.base import Model, Name
 from scripts.deduplicate import kmeans, rows_file
 from scripts.deduplicate.corpus import Corpus, Gatherer, Key
 from scripts.deduplicate.lsh import Clusters
-from scripts.deduplicate.rows_file import ROOT_ITEM
+from scripts.deduplicate.rows_file import EMBEDDING_ITEM, ROOT_ITEM
 from scripts.deduplicate.spill import KEY, Spill, runs
 
 log = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ def build(
             artifact.member("embeddings.npy"),
             shard.rows,
             artifact.counts["dimensions"],
-            np.dtype("<f2"),
+            EMBEDDING_ITEM,
         )
         for shard, artifact in zip(corpus.shards, artifacts, strict=True)
     ]

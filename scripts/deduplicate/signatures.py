@@ -21,11 +21,11 @@ from scripts.common.config.base import Model
 from scripts.common.texts import Texts
 from scripts.deduplicate import rows_file
 from scripts.deduplicate.minhash import permutations, shingles, signatures
+from scripts.deduplicate.rows_file import MINHASH_ITEM
 from scripts.deduplicate.units import EXACT_BYTES, exact_hashes
 
 log = logging.getLogger(__name__)
 
-MINHASH_ITEM = np.dtype("<u4")
 SCHEMA = pa.schema(
     [
         pa.field("id", pa.int64(), nullable=False),

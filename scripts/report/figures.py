@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from scripts.report import charts, svg
 from scripts.report.charts import Cross, Figure, Interval, Series
+from scripts.report.contamination import Planted
 from scripts.report.funnel import HELD_OUT, KEPT, QUARANTINED, Intake, fates
 from scripts.report.histograms import histograms
 from scripts.report.lineage import Stages
@@ -20,6 +21,7 @@ _FATE_COLOURS = {KEPT: "#0072b2", HELD_OUT: "#9aa5b1", QUARANTINED: "#1f2933"}
 class Figures:
     funnel: Figure
     scores: Figure | None
+    tradeoff: Figure | None
     mixture: Figure
     learning_rate: Figure
     loss: Figure
@@ -64,6 +66,34 @@ def scores(
         histograms("Histograms of raters' scores, by domain", panels, "share of documents"),
         "Each panel is one rater on its own scale, each outline the documents of one domain. "
         "A rater whose outlines are narrow, or all alike, tells little apart.",
+        list(colours.items()),
+    )
+
+
+def tradeoff(planted: Planted) -> Figure | None:
+    """Return what the rules find over thresholds, or None where nothing could be planted."""
+    if not planted.tradeoffs:
+        return None
+    colours = {rule: svg.colour(index) for index, rule in enumerate(planted.tradeoffs)}
+    series = [
+        one
+        for rule, found in planted.tradeoffs.items()
+        for one in (
+            Series(f"{rule}: copies found", colours[rule], found.recall),
+            Series(f"{rule}: false positives", colours[rule], found.false_positives, dashed=True),
+        )
+    ]
+    return Figure(
+        "What the rules find, by threshold",
+        charts.lines(
+            "Share of planted copies found, and of texts without a copy, by threshold",
+            series,
+            "threshold of the rule's score",
+            "share found",
+            from_zero=True,
+        ),
+        "Full lines: planted copies of all kinds whose item is found; dashed lines: texts with no "
+        "copy in which an item is found all the same. A lower threshold finds more of both.",
         list(colours.items()),
     )
 

@@ -13,7 +13,7 @@ from scripts.common import canonical, command, layout
 from scripts.common.artifact import Draft, make
 from scripts.common.config.base import Model, Name
 from scripts.common.config.evaluate import Evaluate
-from scripts.report import figures, raters, results, svg, training
+from scripts.report import contamination, figures, raters, results, svg, training
 from scripts.report.funnel import fates, read_intake
 from scripts.report.lineage import Stages, read_stages
 from scripts.report.mixture import read_mixture
@@ -62,6 +62,8 @@ def inputs(settings: Settings) -> list[Path]:
             for phase in settings.evaluate.phases
             for task in settings.evaluate.tasks
         ),
+        layout.contamination_items(),
+        layout.contamination_planted(),
         layout.comparison(),
     ]
 
@@ -77,8 +79,9 @@ def build(draft: Draft, settings: Settings, stages: Stages) -> None:
     hits = [
         hit
         for name, source in settings.sources.items()
-        for hit in results.read_hits(name, source.shards)
+        for hit in contamination.read_hits(name, source.shards)
     ]
+    planted = contamination.read_planted()
     positional = settings.tasks_of("position-loss")
     deltas = [delta for delta in results.read_deltas() if delta.task not in positional]
     verdicts = results.verdicts(deltas, evaluate.compare, settings.phases)
@@ -87,6 +90,7 @@ def build(draft: Draft, settings: Settings, stages: Stages) -> None:
     drawn = figures.Figures(
         funnel=figures.funnel(intakes),
         scores=figures.scores(raters.histograms(ratings)),
+        tradeoff=figures.tradeoff(planted),
         mixture=figures.mixture(mixtures, intakes),
         learning_rate=figures.learning_rate(runs),
         loss=figures.loss(runs),
@@ -107,6 +111,7 @@ def build(draft: Draft, settings: Settings, stages: Stages) -> None:
             top_share=raters.TOP_SHARE,
             runs=runs,
             hits=hits,
+            planted=planted,
             mixtures=mixtures,
             verdicts=verdicts,
             bits=_of_tasks(scores, settings.tasks_of("bits-per-byte")),

@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-
 from scripts.common import layout, tables
 from scripts.common.artifact import Artifact
 from scripts.report.training import ReportedPhase
@@ -137,37 +135,3 @@ def by_position(scores: Scores, task: str) -> dict[str, list[tuple[float, float]
             for phase, mean in means.items():
                 curves[phase].append((last, mean))
     return {phase: sorted(points) for phase, points in curves.items()}
-
-
-@dataclass(frozen=True)
-class Hits:
-    """Training documents of a source that share n-grams with a task's items."""
-
-    source: str
-    task: str
-    documents: int
-    items: int
-    ngrams: int
-
-
-def read_hits(source: str, shards: int) -> list[Hits]:
-    """Count a source's contamination hits by task."""
-    read = [
-        tables.read(
-            Artifact.load(layout.attributes(source, "contamination", shard)).member("hits.parquet")
-        )
-        for shard in range(shards)
-    ]
-    by_task: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for hit in pa.concat_tables(read).to_pylist():
-        by_task[hit["task"]].append(hit)
-    return [
-        Hits(
-            source,
-            task,
-            documents=len({hit["id"] for hit in hits}),
-            items=len({hit["item"] for hit in hits}),
-            ngrams=sum(hit["ngrams"] for hit in hits),
-        )
-        for task, hits in sorted(by_task.items())
-    ]

@@ -27,7 +27,8 @@ from scripts.common.code import ROOT
 from scripts.common.texts import Texts
 from scripts.deduplicate import clusters, rows_file
 from scripts.deduplicate.minhash import permutations, shingles, signatures
-from scripts.deduplicate.signatures import MINHASH_ITEM, SCHEMA
+from scripts.deduplicate.rows_file import MINHASH_ITEM
+from scripts.deduplicate.signatures import SCHEMA
 from tests.benchmarks.corpus import prose_and_code, size, translations
 from tests.benchmarks.timing import Row, seconds, table
 

@@ -67,15 +67,17 @@ def write_documents(texts: Sequence[str], shard: int = 0, first: int = 100) -> N
         table = pa.Table.from_pylist(records, schema=tables.DOCUMENTS)
         tables.write(table, draft.path("documents.parquet"))
 
-    make(build, output=layout.documents("s", shard), module="scripts.common.files", settings={},
-         inputs=[])  # fmt: skip
+    make(
+        build, output=layout.documents("s", shard), module="scripts.common.files",
+        settings={"texts": list(texts), "first": first}, inputs=[],
+    )  # fmt: skip
 
 
 def write_task(task: str, lines: Sequence[str]) -> None:
     text = "".join(f"{line}\n" for line in lines)
     make(
         lambda draft: draft.path("items.jsonl").write_text(text, encoding="utf-8"),
-        output=layout.task_items(task), module="scripts.common.files", settings={}, inputs=[],
+        output=layout.task_items(task), module="scripts.common.files", settings=text, inputs=[],
     )  # fmt: skip
 
 

@@ -20,8 +20,8 @@ def problem(number: int) -> str:
     names = ("Ann", "Ben", "Cem", "Dora", "Eve", "Fay", "Gus", "Hal")
     things = ("apples", "books", "coins", "dice", "eggs", "figs", "gems", "hats", "inks")
     return (
-        f"{names[number % 8]} has {number + 3} {things[number % 9]}, and buys {number + 40} more of "
-        f"the {things[number % 7]} that a shop near {names[number % 5]}'s house sells for "
+        f"{names[number % 8]} has {number + 3} {things[number % 9]}, and buys {number + 40} more "
+        f"of the {things[number % 7]} that a shop near {names[number % 5]}'s house sells for "
         f"{number + 2} cents each - how many does the buyer need in total, number {number}?"
     )
 
@@ -78,10 +78,8 @@ def test_shards_change_nothing(corpus: list[str], monkeypatch: pytest.MonkeyPatc
     stage = Stage(monkeypatch, rules=RULES, planted={"items": 5, "documents": 20})
     stage.index(["sums"])
     members = [stage.planted().content["members"]]
-    print(tables.read(stage.planted().member("false_positives.parquet")).to_pylist()[:5])
     write_documents(corpus[:7], shard=0)
     write_documents([*corpus[7:], problem(4)], shard=1, first=107)
-    print(tables.read(stage.planted(2).member("false_positives.parquet")).to_pylist()[:5])
     members.append(stage.planted(shards=2).content["members"])
     assert members[0] == members[1]
 
@@ -134,5 +132,8 @@ def test_kinds_change_what_they_say() -> None:
     assert 0.5 * len(words) < reference.lcs(words, reworded) < len(words)
     assert "one two" in copies.digits_spelled("12 things")
     assert int(copies.digits_translated("12")) == 12  # digits to Python as well
-    assert copies.repunctuated('He said "1,000", no-one\'s.') == "He said “1000” no – one’s"
+    assert (
+        copies.repunctuated('He said "1,000", no-one\'s.')
+        == "He said \u201c1000\u201c no \u2013 one\u2019s"
+    )
     assert np.max([len(line) for line in copies.rewrapped(text).split("\n")]) <= 45

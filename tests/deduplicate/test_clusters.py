@@ -18,7 +18,8 @@ from scripts.common import layout, tables
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.errors import UserError
 from scripts.deduplicate import clusters, lsh, rows_file, spill
-from scripts.deduplicate.signatures import MINHASH_ITEM, SCHEMA
+from scripts.deduplicate.rows_file import MINHASH_ITEM
+from scripts.deduplicate.signatures import SCHEMA
 
 BANDS, ROWS = 3, 2
 THRESHOLD = (1 / BANDS) ** (1 / ROWS)

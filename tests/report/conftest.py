@@ -10,6 +10,8 @@ import pytest
 
 from scripts.common import layout, tables
 from scripts.common.artifact import Draft, make
+from scripts.decontaminate.planted import FALSE_POSITIVES, RECALL
+from scripts.decontaminate.scan import HITS
 from scripts.report.page import Settings
 
 DOMAINS = {"web": "general", "code": "code", "sums": "math"}
@@ -87,19 +89,17 @@ def make_source(source: str, license: str | None) -> list[Path]:
         },
     )
     hits = [
-        {"id": 7, "task": "sums", "item": "one", "ngrams": 3},
-        {"id": 7, "task": "sums", "item": "two", "ngrams": 1},
-        {"id": 8, "task": "sums", "item": "two", "ngrams": 2},
+        {"id": 7, "item": "one", "score": 0.25, "start": 0, "end": 5, "excerpt": "seven"},
+        {"id": 7, "item": "two", "score": 1.0, "start": 8, "end": 12, "excerpt": "two & two"},
+        {"id": 8, "item": "two", "score": 0.5, "start": 0, "end": 3, "excerpt": "two"},
     ]
-    schema = pa.schema(
-        [("id", pa.int64()), ("task", pa.string()), ("item", pa.string()), ("ngrams", pa.int32())]
-    )
+    hits = [{"benchmark": "sums", "rule": "gpt3", "ngrams": 1, **hit} for hit in hits]
     scan = artifact(
         layout.attributes(source, "contamination", 0),
         "scripts.decontaminate.scan",
         [documents],
         members={
-            "hits.parquet": pa.Table.from_pylist(hits if source == "sums" else [], schema=schema)
+            "hits.parquet": pa.Table.from_pylist(hits if source == "sums" else [], schema=HITS)
         },
     )
     scores = make_scores(source, documents) if source == "web" else []
@@ -128,6 +128,33 @@ def make_scores(source: str, documents: Path) -> list[Path]:
         )
         for rater, scores in (("edu", edu), ("likes", likes))
     ]
+
+
+def make_planted() -> list[Path]:
+    """Make the measurement of one rule: of 10 copies fewer are found the higher the threshold."""
+    thresholds = [None, 0.2, 0.6, 1.0]
+    found = zip(thresholds, [8, 10, 8, 3], [0, 2, 0, 0], strict=True)
+    recall, negatives = [], []
+    for threshold, copies, texts in found:
+        row = {"rule": "gpt3", "threshold": threshold}
+        recall.append({**row, "kind": "re-cased", "copies": 10, "found": copies})
+        negatives.append({**row, "negatives": "corpus", "texts": 20, "found": texts})
+    scans = [layout.attributes(source, "contamination", 0) for source in DOMAINS]
+    return [
+        artifact(layout.contamination_items(), "scripts.decontaminate.flagged", scans),
+        artifact(
+            layout.contamination_planted(),
+            "scripts.decontaminate.planted",
+            [layout.documents(source, 0) for source in DOMAINS],
+            counts={
+                "recall": {"gpt3": {"re-cased": 0.8}}, "false_positives": {"gpt3": {"corpus": 0.0}},
+            },
+            members={
+                "recall.parquet": pa.Table.from_pylist(recall, RECALL),
+                "false_positives.parquet": pa.Table.from_pylist(negatives, FALSE_POSITIVES),
+            },
+        ),
+    ]  # fmt: skip
 
 
 def make_phase(name: str, settings: Mapping[str, Any]) -> list[Path]:
@@ -215,6 +242,7 @@ def finished(workdir: Path) -> Callable[..., Settings]:
     def finish(license: str = "MIT", title: str = "A small run") -> Settings:
         for source in DOMAINS:
             make_source(source, license)
+        make_planted()
         for name, settings in PHASES.items():
             make_phase(name, settings)
         evaluations = [
