@@ -16,17 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import fasttext
 import yaml
 
 from scripts.common.code import ROOT
+from tests.benchmarks import rating
 from tests.benchmarks.corpus import size
 from tests.benchmarks.timing import Row
 
 _ITEM_EVERY = 50  # documents: an evaluation item is taken out of one
 _ITEM_CHARACTERS = slice(100, 600)
 _PEER_MEGABYTES = 4  # datatrove reads about a megabyte in five seconds
-_RATER_DOCUMENTS = 2000
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Cost:
 def rows(texts: list[str]) -> list[Row]:
     with TemporaryDirectory() as folder:
         work = Path(folder)
-        rater = _train_rater(work, texts)
+        rater = rating.train(work, texts)
         few = texts[:: max(1, round(size(texts) / 1e6 / _PEER_MEGABYTES))]
         ours = size(texts) / 1e6 / curate(work / "ours", texts, rater).processor
         theirs = size(few) / 1e6 / _datatrove(work / "theirs", few, rater)
@@ -52,7 +51,7 @@ def growth(texts: list[str]) -> str:
     """Return a table of time and memory for a sixteenth, a quarter and all, and two processes."""
     lines = ["| MB | processes | processor s | wall s | largest process MB |", "|" + "---|" * 5]
     with TemporaryDirectory() as folder:
-        rater = _train_rater(Path(folder), texts)
+        rater = rating.train(Path(folder), texts)
         for every, cores in ((16, 1), (4, 1), (1, 1), (1, 2)):
             part = texts[::every]
             cost = curate(Path(folder, f"{every}-{cores}"), part, rater, cores)
@@ -97,19 +96,6 @@ def _write_lines(path: Path, texts: Sequence[str]) -> None:
     with path.open("w") as stream:
         for number, text in enumerate(texts):
             stream.write(json.dumps({"id": str(number), "text": text}) + "\n")
-
-
-def _train_rater(folder: Path, texts: list[str]) -> Path:
-    """Train a rater of the first documents, which are prose, against the last, which are code."""
-    lines = folder / "examples.txt"
-    with lines.open("w") as stream:
-        for label, part in (("good", texts[:_RATER_DOCUMENTS]), ("bad", texts[-_RATER_DOCUMENTS:])):
-            stream.writelines(f"__label__{label} {' '.join(text.split())}\n" for text in part)
-    model = fasttext.train_supervised(
-        str(lines), thread=1, verbose=0, dim=32, wordNgrams=2, bucket=200_000
-    )
-    model.save_model(str(folder / "rater.bin"))
-    return folder / "rater.bin"
 
 
 def _snakemake(folder: Path, targets: list[str], cores: int) -> tuple[float, float]:
