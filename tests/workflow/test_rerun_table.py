@@ -35,6 +35,11 @@ def mixed(*phases: str) -> set[Job]:
     return {("mix_order", phase) for phase in phases} | trained(*phases)
 
 
+OVER_ALL_DOCUMENTS: set[Job] = {
+    ("deduplicate_clusters",),
+    ("decontaminate_items",),
+    ("decontaminate_planted",),
+}
 FROM_SELECTION = {
     ("tokenize_tokenizer",),
     *(("tokenize_tokens", *shard) for shard in SHARDS),
@@ -211,7 +216,7 @@ def test_a_new_source(workspace: Workspace) -> None:
     }  # fmt: skip
     everything_after = {("select_documents", *shard) for shard in [*SHARDS, ("more", "0")]}
     assert workspace.planned() == (
-        curation | everything_after | {("deduplicate_clusters",)} | FROM_SELECTION
+        curation | everything_after | OVER_ALL_DOCUMENTS | FROM_SELECTION
     )
 
 
