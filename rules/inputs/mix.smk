@@ -14,10 +14,11 @@ def parent_order(wildcards):
 def order_settings(wildcards):
     """What an order depends on: a phase's learning rate, for one, is not among it."""
     phase = cfg.phases[wildcards.phase]
-    keys = ("parent", "tokens", "context", "batch_tokens", "max_epochs", "seed")
+    keys = ("parent", "tokens", "schedule_tokens", "context", "batch_tokens", "max_epochs", "seed")
     return settings(
         {
             **{key: getattr(phase, key) for key in keys},
+            "inherit": {"clock": phase.inherit.clock},
             "tokenizer": cfg.tokenizer.name,
             "mixture": cfg.mixtures[phase.mixture],
             "sources": {

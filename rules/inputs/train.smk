@@ -1,6 +1,6 @@
 """What the rules of `train` need to know of the configuration: their inputs and settings."""
 
-from scripts.train.schedule import Schedule
+from scripts.train.course import courses
 
 
 def train_settings(wildcards):
@@ -24,18 +24,11 @@ def train_origin(wildcards):
 
 
 def check_schedules(cfg):
-    """Read every phase's LR along the tree, so that a fault in one shows before any job starts."""
-    last = {None: None}
-    waiting = dict(cfg.phases)
-    while waiting:
-        for name in [name for name, phase in waiting.items() if phase.parent in last]:
-            phase = waiting.pop(name)
-            inherited = last[phase.parent]
-            try:
-                schedule = Schedule.parse(phase.lr, tokens=phase.tokens, inherited=inherited)
-            except UserError as error:
-                raise WorkflowError(f"phases.{name}.lr: {error}")
-            last[name] = schedule.last
+    """Read every phase's LR and ramps along the tree: a fault shows before any job starts."""
+    try:
+        courses(cfg.phases)
+    except UserError as error:
+        raise WorkflowError(str(error))
 
 
 check_schedules(cfg)

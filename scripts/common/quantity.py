@@ -1,6 +1,7 @@
 """Token counts as people write them: ``20M`` is 20,000,000."""
 
 import re
+from fractions import Fraction
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -19,8 +20,8 @@ def tokens(value: Any) -> int:
     match = _PATTERN.fullmatch(str(value).strip())
     if match is None:
         raise ValueError(f"{value!r} is not a token count: write 20000, 20K, 20M, 1.5B or 2T")
-    count = float(match[1]) * _SCALES[match[2].upper()]
-    if count != int(count):
+    count = Fraction(match[1]) * _SCALES[match[2].upper()]  # exact: in floats, 8.14T is not whole
+    if count.denominator != 1:
         raise ValueError(f"{value!r} is not a whole number of tokens")
     return int(count)
 

@@ -16,10 +16,11 @@ from pydantic import Field
 
 from scripts.common import layout
 from scripts.common.artifact import Artifact, Draft, make
+from scripts.common.batch_plan import BatchPlan
 from scripts.common.command import parse_settings, parser, run
 from scripts.common.config.base import Fraction, Model, Name
+from scripts.common.config.train import Batching
 from scripts.common.errors import UserError
-from scripts.common.quantity import Tokens
 from scripts.common.token_store import TokenStore
 from scripts.mix.pack import Segments, cut, interleave
 from scripts.mix.shares import apportion, source_shares
@@ -43,14 +44,10 @@ class MixedSource(Model):
     shards: Annotated[int, Field(ge=1)]
 
 
-class Settings(Model):
+class Settings(Batching):
     tokenizer: Name
-    parent: Name | None
     mixture: dict[Name, Fraction]
     sources: dict[Name, MixedSource]  # those the mixture may draw on
-    tokens: Tokens
-    context: Annotated[int, Field(gt=1)]
-    batch_tokens: Tokens
     max_epochs: Annotated[float, Field(gt=0)]
     seed: int
 
@@ -66,7 +63,8 @@ def build(
 
     Raises UserError where the mixture asks for more than the sources have in ``max_epochs``.
     """
-    targets = _targets(phase, documents, settings)
+    plan = _plan(phase, parent, settings)
+    targets = _targets(phase, documents, plan, settings)
     cursors = _parent_cursors(parent)
     epochs = dict(parent.counts["epochs"]) if parent else {}
     streams = {}
@@ -74,38 +72,45 @@ def build(
         cursor = _cursor(cursors, documents[source])
         epochs[source] = _epochs(phase, documents[source], cursor, wanted, settings)
         streams[source], cursors[source] = take(documents[source], cursor, wanted, settings.seed)
-    _write(draft.path("segments.parquet"), streams, settings.context)
-    total = sum(targets.values())
+    _write(draft.path("segments.parquet"), streams, plan)
     draft.counts.update(
         batch_tokens=settings.batch_tokens,
-        batches=total // settings.batch_tokens,
+        batches=len(plan),
+        clock=settings.tokens + (_clock(parent) if settings.inherit.clock else 0),
         context=settings.context,
         cursors={source: cursor.model_dump() for source, cursor in sorted(cursors.items())},
         epochs=epochs,
-        rows=total // settings.context,
+        rows=plan.rows,
         tokens=targets,
-        tokens_left_out=settings.tokens - total,  # less than a batch
+        tokens_left_out=settings.tokens - plan.tokens,  # less than a batch
     )
-    split = ", ".join(f"{source} {tokens / total:.1%}" for source, tokens in targets.items())
-    rows = draft.counts["rows"]
-    log.info("%s: %s tokens in %s rows: %s", phase, f"{total:,}", f"{rows:,}", split)
+    split = ", ".join(f"{source} {tokens / plan.tokens:.1%}" for source, tokens in targets.items())
+    log.info("%s: %s tokens in %s rows: %s", phase, f"{plan.tokens:,}", f"{plan.rows:,}", split)
 
 
-def _targets(phase: str, documents: Mapping[str, Documents], settings: Settings) -> dict[str, int]:
-    """Return the tokens to read from each source; together they are whole batches."""
-    total = settings.tokens // settings.batch_tokens * settings.batch_tokens
-    if total == 0:
-        raise UserError(
-            f"phases.{phase}.tokens: {settings.tokens} is less than one batch of "
-            f"{settings.batch_tokens} (batch_tokens): raise it, or lower batch_tokens"
-        )
+def _plan(phase: str, parent: Artifact | None, settings: Settings) -> BatchPlan:
+    try:
+        return settings.plan(_clock(parent))
+    except UserError as error:
+        raise UserError(f"phases.{phase}.{error}") from None
+
+
+def _clock(parent: Artifact | None) -> int:
+    """Return how many tokens the clock that a phase may inherit has counted."""
+    return int(parent.counts["clock"]) if parent else 0
+
+
+def _targets(
+    phase: str, documents: Mapping[str, Documents], plan: BatchPlan, settings: Settings
+) -> dict[str, int]:
+    """Return the tokens to read from each source; together they are the plan's batches."""
     shares = source_shares(
         phase,
         settings.mixture,
         {name: source.domain for name, source in settings.sources.items()},
         {name: of_source.tokens for name, of_source in documents.items()},
     )
-    return {name: tokens for name, tokens in apportion(shares, total).items() if tokens}
+    return {name: tokens for name, tokens in apportion(shares, plan.tokens).items() if tokens}
 
 
 def _parent_cursors(parent: Artifact | None) -> dict[str, Cursor]:
@@ -143,11 +148,11 @@ def _epochs(
     return epochs
 
 
-def _write(path: Path, streams: Mapping[str, Pieces], context: int) -> None:
+def _write(path: Path, streams: Mapping[str, Pieces], plan: BatchPlan) -> None:
     names = pa.array(list(streams), pa.string())
     index, pieces = interleave(list(streams.values()))
     with pq.ParquetWriter(path, SEGMENTS, compression="zstd", compression_level=3) as writer:
-        for segments in cut(index, pieces, context):
+        for segments in cut(index, pieces, plan.row_lengths()):
             writer.write_table(_table(segments, names))
 
 

@@ -43,21 +43,27 @@ def _middles(length: NDArray[np.int64]) -> NDArray[np.float64]:
     return (2 * ends - length) / (2 * ends[-1:])
 
 
-def cut(source: NDArray[np.int32], pieces: Pieces, context: int) -> Iterator[Segments]:
-    """Cut pieces at the ends of rows of ``context`` tokens, a block of rows at a time.
+def cut(
+    source: NDArray[np.int32], pieces: Pieces, rows: Sequence[tuple[int, int]]
+) -> Iterator[Segments]:
+    """Cut pieces at the ends of ``rows``, (how many, of what context) in order, a block at a time.
 
-    The rest of a cut piece opens the next row. The pieces' tokens must fill whole rows.
+    The rest of a cut piece opens the next row. The rows' tokens must be those of the pieces.
     """
     ends = np.cumsum(pieces.length)
-    block = max(1, _BLOCK_TOKENS // context) * context
-    for low in range(0, int(ends[-1]), block):
-        high = min(low + block, int(ends[-1]))
-        first, last = np.searchsorted(ends, [low, high - 1], side="right")
-        within = slice(int(first), int(last) + 1)
-        yield _cut_block(
-            source[within], pieces.shard[within], pieces.start[within], pieces.length[within],
-            ends[within], low, high, context,
-        )  # fmt: skip
+    low = row = 0
+    for count, context in rows:
+        last_row = row + count
+        while row < last_row:
+            block = min(max(1, _BLOCK_TOKENS // context), last_row - row)
+            high = low + block * context
+            first, last = np.searchsorted(ends, [low, high - 1], side="right")
+            within = slice(int(first), int(last) + 1)
+            yield _cut_block(
+                source[within], pieces.shard[within], pieces.start[within], pieces.length[within],
+                ends[within], low, high, context, row,
+            )  # fmt: skip
+            low, row = high, row + block
 
 
 def _cut_block(
@@ -69,15 +75,19 @@ def _cut_block(
     low: int,
     high: int,
     context: int,
+    first_row: int,
 ) -> Segments:
-    """Cut the pieces that overlap tokens ``low`` to ``high`` of the phase, both at a row's end."""
+    """Cut the pieces that overlap tokens ``low`` to ``high`` of the phase, both at a row's end.
+
+    ``first_row`` is the number of the row that begins at ``low``.
+    """
     begins = ends - length
     row_ends = np.arange(low, high, context, dtype=np.int64)
     segment_begins = np.union1d(row_ends, np.maximum(begins, low))
     segment_ends = np.append(segment_begins[1:], high)
     piece = np.searchsorted(ends, segment_begins, side="right")
     return Segments(
-        row=segment_begins // context,
+        row=first_row + (segment_begins - low) // context,
         source=source[piece],
         shard=shard[piece],
         start=start[piece] + segment_begins - begins[piece],

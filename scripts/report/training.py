@@ -21,7 +21,7 @@ class ReportedPhase(Model):
     parent: Name | None
     mixture: Name
     tokens: int
-    context: int
+    context: int | str
     lr: str
 
 

@@ -1,7 +1,8 @@
 """Batches of packed rows, read from a phase's order and the tokens that it points into.
 
-A row is ``context`` tokens from one or more segments. Within a segment every token may see the ones
-before it; nothing is seen, and nothing predicted, across the start of a document or of a segment.
+A row is tokens from one or more segments, as many as the context of its batch. Within a segment
+every token may see the ones before it; nothing is seen, and nothing predicted, across the start of
+a document or of a segment.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from scripts.common import tables
 from scripts.common.artifact import Artifact
+from scripts.common.batch_plan import BatchPlan
 from scripts.common.errors import UserError
 from scripts.common.token_store import TokenStore
 from scripts.train.loss import IGNORED
@@ -48,10 +50,10 @@ class Batch:
 class Order:
     """A phase's order: which stretch of which token store each row is made of."""
 
-    def __init__(self, artifact: Artifact, context: int) -> None:
-        """Read an order; raises UserError unless its rows are 0, 1, ... of ``context`` tokens."""
+    def __init__(self, artifact: Artifact, plan: BatchPlan) -> None:
+        """Read an order; raises UserError unless its rows are those of ``plan``."""
         self.path = artifact.member("segments.parquet")
-        self.context = context
+        self.plan = plan
         table = tables.read(self.path, ["row", "source", "shard", "start", "length"])
         sources = table.column("source").combine_chunks().dictionary_encode()
         self._source_names: list[str] = sources.dictionary.to_pylist()
@@ -60,21 +62,25 @@ class Order:
         self._start = table.column("start").to_numpy()
         self._length = table.column("length").to_numpy()
         row = table.column("row").to_numpy()
-        self.rows = int(row[-1]) + 1 if len(row) else 0
         self._check(row)
-        self._first = np.searchsorted(row, np.arange(self.rows + 1))
+        self._first = np.searchsorted(row, np.arange(plan.rows + 1))
 
     def _check(self, row: np.ndarray) -> None:
-        if self.rows == 0:
-            raise UserError(f"{self.path} has no rows: give the phase more tokens")
         steps = np.diff(row, prepend=-1)
-        if steps[0] != 1 or not np.isin(steps, (0, 1)).all():
+        if not len(row) or steps[0] != 1 or not np.isin(steps, (0, 1)).all():
             raise UserError(f"{self.path}: its rows are not 0, 1, 2, ... in order; make it again")
+        counts, contexts = zip(*self.plan.row_lengths(), strict=True)
+        planned = np.repeat(contexts, counts)
         tokens = np.bincount(row, weights=self._length)
-        if wrong := np.flatnonzero(tokens != self.context).tolist():
+        if len(tokens) != len(planned):
+            raise UserError(
+                f"{self.path}: {len(tokens)} rows, but the phase's batches have {len(planned)}; "
+                "make it again"
+            )
+        if wrong := np.flatnonzero(tokens != planned).tolist():
             raise UserError(
                 f"{self.path}, row {wrong[0]}: {tokens[wrong[0]]:.0f} tokens, but the phase's "
-                f"context is {self.context}; make it again"
+                f"context is {planned[wrong[0]]} there; make it again"
             )
 
     @cached_property
@@ -97,23 +103,21 @@ class Order:
 
 
 class Batches:
-    """The batches of a phase, by step: the last one may have fewer rows."""
+    """The batches of a phase, by step."""
 
-    def __init__(self, order: Order, tokens: Mapping[SourceShard, Path], batch_tokens: int) -> None:
+    def __init__(self, order: Order, tokens: Mapping[SourceShard, Path]) -> None:
         """Open the token stores at ``tokens``, the content records by source and shard."""
         self._order = order
-        self._rows_per_batch = batch_tokens // order.context
         self._stores = {key: TokenStore.open(tokens[key]) for key in order.source_shards}
 
     def __len__(self) -> int:
-        return -(-self._order.rows // self._rows_per_batch)
+        return len(self._order.plan)
 
     def __getitem__(self, step: int) -> Batch:
-        first = step * self._rows_per_batch
-        rows = range(first, min(first + self._rows_per_batch, self._order.rows))
-        ids_BT = np.empty((len(rows), self._order.context), dtype=np.int64)
+        first, rows, context = self._order.plan[step]
+        ids_BT = np.empty((rows, context), dtype=np.int64)
         positions_BT = np.empty_like(ids_BT)
-        for place, row in enumerate(rows):
+        for place, row in enumerate(range(first, first + rows)):
             self._fill(row, ids_BT[place], positions_BT[place])
         labels_BT = np.where(positions_BT == 0, IGNORED, ids_BT)
         return Batch(*map(torch.from_numpy, (ids_BT, labels_BT, positions_BT)))

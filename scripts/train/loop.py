@@ -15,9 +15,9 @@ from transformers import PreTrainedModel
 from scripts.common.config.train import Optimizer
 from scripts.common.errors import UserError
 from scripts.train.batches import Batch, Batches
+from scripts.train.course import Course
 from scripts.train.loss import head_loss
 from scripts.train.model import forward_hidden, parameter_groups
-from scripts.train.schedule import Schedule
 from scripts.train.state import TrainState
 
 log = logging.getLogger(__name__)
@@ -50,14 +50,14 @@ class Trainer:
         self,
         state: TrainState,
         batches: Batches,
-        schedule: Schedule,
+        course: Course,
         settings: Optimizer,
         *,
         name: str,
     ) -> None:
         self.state = state
         self.batches = batches
-        self.schedule = schedule
+        self.course = course
         self.settings = settings
         self.name = name
 
@@ -85,13 +85,13 @@ class Trainer:
     def step(self) -> None:
         """Take one optimizer step and append its metrics.
 
-        Its LR is the schedule's in the middle of its tokens, so that neither the first step of a
+        Its LR is the course's in the middle of its tokens, so that neither the first step of a
         warm-up from 0 nor the last one of a decay to 0 is lost.
         """
         state = self.state
         batch = self.batches[state.step]
         batch_tokens = batch.input_ids_BT.numel()
-        lr = self.schedule.at(state.tokens + batch_tokens / 2)
+        lr = self.course.lr(state.tokens + batch_tokens / 2)
         loss = self._accumulate(batch)
         norm = float(
             torch.nn.utils.clip_grad_norm_(state.model.parameters(), self.settings.clip_norm)

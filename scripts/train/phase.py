@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,14 @@ from scripts.common import canonical, layout
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.code import code_hash
 from scripts.common.command import parse_settings, parser, run
-from scripts.common.config.base import Model, Name
-from scripts.common.config.train import Architecture, Optimizer, Rope
+from scripts.common.config.base import Name
+from scripts.common.config.train import Architecture, Optimizer, Rope, Scheduling
 from scripts.common.errors import UserError
 from scripts.common.quantity import Tokens
 from scripts.train import model as models
 from scripts.train.batches import Batches, Order, SourceShard
+from scripts.train.course import Clock, Course
 from scripts.train.loop import Trainer, adamw
-from scripts.train.schedule import Schedule
 from scripts.train.state import (
     RunFolder,
     TrainState,
@@ -44,16 +45,11 @@ log = logging.getLogger(__name__)
 MODULE = "scripts.train.phase"
 
 
-class Settings(Model):
+class Settings(Scheduling):
     """A phase without what only its order depends on; ``model`` is for a phase without parent."""
 
-    parent: Name | None
     model: Architecture | None
     tokenizer: Name
-    tokens: Tokens
-    lr: str
-    batch_tokens: Tokens
-    context: int
     rope: Rope | None
     optimizer: Optimizer
     checkpoint_tokens: Tokens
@@ -70,18 +66,30 @@ class Inputs:
     """The artifacts that a phase reads."""
 
     def __init__(self, phase: str, settings: Settings) -> None:
-        self.order = Order(Artifact.load(layout.order(phase)), settings.context)
+        self.parent = (
+            Artifact.load(layout.phase(settings.parent)) if settings.parent is not None else None
+        )
+        self.course = Course.of(settings, self._parent_clock())
+        self.order = Order(Artifact.load(layout.order(phase)), self.course.plan)
         self.tokens: dict[SourceShard, Path] = {
             (source, shard): layout.tokens(settings.tokenizer, source, shard)
             for source, shard in self.order.source_shards
         }
         self.tokenizer = Artifact.load(layout.tokenizer(settings.tokenizer))
-        self.parent = (
-            Artifact.load(layout.phase(settings.parent)) if settings.parent is not None else None
-        )
         fixed = [layout.order(phase), self.tokenizer.path]
         parent = [self.parent.path] if self.parent is not None else []
         self.paths = [*fixed, *parent, *self.tokens.values()]
+
+    @cached_property
+    def parent_record(self) -> dict[str, Any]:
+        """What the parent's training left: its totals and its clock."""
+        if self.parent is None:
+            return {}
+        record: dict[str, Any] = json.loads(self.parent.member("trainer.json").read_bytes())
+        return record
+
+    def _parent_clock(self) -> Clock:
+        return Clock.model_validate(self.parent_record.get("clock", {}))
 
 
 def build(draft: Draft, phase: str, inputs: Inputs, settings: Settings, runs: RunFolder) -> None:
@@ -91,16 +99,14 @@ def build(draft: Draft, phase: str, inputs: Inputs, settings: Settings, runs: Ru
     SystemExit with status 75 once it has saved its state upon SIGTERM or SIGUSR1.
     """
     device = _prepare_torch()
-    record = _parent_record(inputs.parent)
-    schedule = Schedule.parse(settings.lr, tokens=settings.tokens, inherited=record.get("last_lr"))
-    batches = Batches(inputs.order, inputs.tokens, settings.batch_tokens)
+    batches = Batches(inputs.order, inputs.tokens)
     state = _start(inputs, settings, device)
     if runs.resume(state):
         log.info("%s: goes on from step %d", phase, state.step)
-    Trainer(state, batches, schedule, settings.optimizer, name=phase).run(
+    Trainer(state, batches, inputs.course, settings.optimizer, name=phase).run(
         runs.save, settings.checkpoint_tokens
     )
-    _write(draft, state, inputs.tokenizer, _trainer_record(state, schedule, record))
+    _write(draft, state, inputs.tokenizer, _trainer_record(state, inputs))
 
 
 def _prepare_torch() -> torch.device:
@@ -116,13 +122,13 @@ def _start(inputs: Inputs, settings: Settings, device: torch.device) -> TrainSta
     model = _model(inputs, settings)
     model.to(device)  # type: ignore[arg-type]  # transformers decorates it beyond mypy
     state = TrainState(model, adamw(model, settings.optimizer))
-    if inputs.parent is not None:
+    if inputs.parent is not None and settings.inherit.optimizer:
         load_optimizer(model, state.optimizer, inputs.parent.member("optimizer.safetensors"))
     return state
 
 
 def _model(inputs: Inputs, settings: Settings) -> PreTrainedModel:
-    shape = (inputs.tokenizer.counts, settings.context, settings.rope)
+    shape = (inputs.tokenizer.counts, inputs.course.plan.longest, settings.rope)
     if inputs.parent is not None:
         return models.load(inputs.parent.member("config.json").parent, *shape)
     if settings.model is None:
@@ -132,22 +138,15 @@ def _model(inputs: Inputs, settings: Settings) -> PreTrainedModel:
     return models.create(settings.model, *shape)
 
 
-def _parent_record(parent: Artifact | None) -> dict[str, Any]:
-    if parent is None:
-        return {}
-    record: dict[str, Any] = json.loads(parent.member("trainer.json").read_bytes())
-    return record
-
-
-def _trainer_record(
-    state: TrainState, schedule: Schedule, parent: Mapping[str, Any]
-) -> dict[str, Any]:
+def _trainer_record(state: TrainState, inputs: Inputs) -> dict[str, Any]:
+    end = inputs.course.end
     return {
-        "last_lr": schedule.last,
+        "clock": end.model_dump(),
+        "last_lr": end.lr,
         "steps": state.step,
         "tokens": state.tokens,
-        "total_steps": state.step + parent.get("total_steps", 0),
-        "total_tokens": state.tokens + parent.get("total_tokens", 0),
+        "total_steps": state.step + inputs.parent_record.get("total_steps", 0),
+        "total_tokens": state.tokens + inputs.parent_record.get("total_tokens", 0),
     }
 
 

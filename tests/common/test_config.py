@@ -38,6 +38,19 @@ FAULTS = {
     "domain without rule": (lambda c: c["select"].pop("math"), "no entry for domain 'math'"),
     "batch": (lambda c: c["phases"]["base"].update(context=300), "no multiple of context 300"),
     "compare": (lambda c: c["evaluate"]["compare"].update(anneal=["base"]), "'base' is not among"),
+    "benchmark": (
+        lambda c: c.update(
+            decontaminate={
+                "rules": [{"kind": "hybrid", "thresholds": {"gsm": 0.5}}],
+                "benchmarks": {"gsm8k": {"paths": ["a"], "fields": ["b"]}},
+            }
+        ),
+        r"rules\.hybrid\.thresholds\.gsm: no benchmark.*'gsm8k'",
+    ),
+    "rules of one name": (
+        lambda c: c.update(decontaminate={"rules": ["gpt3", "gpt3"]}),
+        "two rules are called 'gpt3'",
+    ),
     "tokenizer": (lambda c: c["tokenizer"].update(path="x"), "either `vocabulary`"),
 }
 

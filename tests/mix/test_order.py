@@ -113,6 +113,32 @@ def test_an_epoch_is_of_what_selection_repeats(
     assert artifact.counts["epochs"]["books"] == pytest.approx(1229 / 1920)
 
 
+def test_a_ramp_makes_whole_batches_and_goes_on_with_the_parents_clock(
+    tokens: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """256 tokens in batches of 64, then 96 in rows of 16, then rows of 32 from 736 tokens on."""
+    ramp = {
+        "batch_tokens": "Constant(64, 256) -> Constant(96)",
+        "context": "Constant(16, 736) -> Constant(32)",
+        "schedule_tokens": 2000,
+    }
+    parent = run(monkeypatch, "base", tokens=600, **ramp)
+    child = run(monkeypatch, "child", parent="base", tokens=500, inherit={"clock": True}, **ramp)
+    assert (parent.counts["batches"], parent.counts["tokens_left_out"]) == (4 + 3, 600 - 544)
+    assert (parent.counts["clock"], child.counts["clock"]) == (600, 1100)
+    lengths: list[list[int]] = []
+    for artifact in (parent, child):
+        filled: Counter[int] = Counter()
+        for segment in read(artifact):
+            filled[segment["row"]] += segment["length"]
+        assert list(filled) == list(range(artifact.counts["rows"]))
+        assert sum(artifact.counts["tokens"].values()) == filled.total()
+        lengths.append(list(filled.values()))
+    assert lengths == [[16] * (544 // 16), [16] * 12 + [32] * 9]
+    alone = run(monkeypatch, "alone", parent="base", tokens=500, **ramp)
+    assert (alone.counts["batches"], alone.counts["clock"]) == (4 + 2, 500)
+
+
 def test_siblings_go_on_from_the_same_place(tokens: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(monkeypatch, "base", tokens=512)
     one, other = (run(monkeypatch, name, parent="base", tokens=512) for name in ("one", "other"))

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from scripts.mix import pack
@@ -31,29 +31,44 @@ def test_streams_advance_in_step(lengths: list[list[int]]) -> None:
         assert merged.length[index == stream].tolist() == expected
 
 
-@given(STREAMS, st.integers(2, 12), st.integers(1, 40))
+ROWS = st.lists(st.tuples(st.integers(1, 9), st.integers(2, 12)), min_size=1, max_size=4)
+
+
+@given(STREAMS, ROWS, st.integers(1, 40))
 def test_cut_equals_cutting_token_by_token(
-    lengths: list[list[int]], context: int, block: int
+    lengths: list[list[int]], rows: list[tuple[int, int]], block: int
 ) -> None:
+    """Rows of one context or of several; the streams are made to fill them exactly."""
+    wanted = sum(count * context for count, context in rows)
     merged_index, merged = interleave([pieces(stream, s) for s, stream in enumerate(lengths)])
-    spare = int(merged.length.sum()) % context
-    if int(merged.length[-1]) <= spare or merged.length.sum() < context:
-        return
-    merged.length[-1] -= spare
+    merged_index, merged = first_tokens(merged_index, merged, wanted)
+    assume(merged is not None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pack, "_BLOCK_TOKENS", block)
-        blocks = list(cut(merged_index, merged, context))
-    assert len(blocks) == -(-int(merged.length.sum()) // (max(1, block // context) * context))
+        blocks = list(cut(merged_index, merged, rows))
+    assert len(blocks) == sum(-(-count // max(1, block // context)) for count, context in rows)
     found = [
         tuple(map(int, segment))
         for one in blocks
         for segment in zip(one.row, one.source, one.shard, one.start, one.length, strict=True)
     ]
-    assert found == list(slow_cut(merged_index, merged, context))
+    assert found == list(slow_cut(merged_index, merged, rows))
 
 
-def slow_cut(index: np.ndarray, merged: Pieces, context: int):
-    row, room = 0, context
+def first_tokens(index: np.ndarray, merged: Pieces, wanted: int):
+    """Return the pieces that hold the first ``wanted`` tokens, or None if there are fewer."""
+    ends = np.cumsum(merged.length)
+    if ends[-1] < wanted:
+        return index, None
+    count = int(np.searchsorted(ends, wanted)) + 1
+    kept = merged[np.arange(count)]
+    kept.length[-1] -= ends[count - 1] - wanted
+    return index[:count], kept
+
+
+def slow_cut(index: np.ndarray, merged: Pieces, rows: list[tuple[int, int]]):
+    contexts = [context for count, context in rows for _ in range(count)]
+    row, room = 0, contexts[0]
     for source, shard, start, length in zip(
         index.tolist(), merged.shard.tolist(), merged.start.tolist(), merged.length.tolist(),
         strict=True,
@@ -63,4 +78,5 @@ def slow_cut(index: np.ndarray, merged: Pieces, context: int):
             yield row, source, shard, start, taken
             start, length, room = start + taken, length - taken, room - taken
             if room == 0:
-                row, room = row + 1, context
+                row += 1
+                room = contexts[row] if row < len(contexts) else 0

@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from transformers import AutoModelForCausalLM
 
 from scripts.common import layout
 from scripts.common.artifact import Artifact
+from scripts.common.batch_plan import BatchPlan
 from scripts.common.code import ROOT
 from scripts.common.errors import UserError
 from scripts.train import loop, phase
@@ -87,8 +90,9 @@ phase.main()
 """
 
 
-def run_killed(step: int, where: str) -> None:
-    command = ["--phase", "base", "--settings", json.dumps(phase_settings()), str(step), where]
+def run_killed(step: int, where: str, **changes: Any) -> None:
+    settings = json.dumps(phase_settings(**changes))
+    command = ["--phase", "base", "--settings", settings, str(step), where]
     done = subprocess.run(
         [sys.executable, "-c", _KILLED_RUN, *command],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -158,9 +162,7 @@ def test_a_damaged_checkpoint_is_named(run_phase: Run, monkeypatch: pytest.Monke
         run_phase()
 
 
-def test_a_parent_and_its_child_end_with_the_bits_of_one_long_phase(
-    run_phase: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_parent_and_its_child_end_with_the_bits_of_one_long_phase(run_phase: Run) -> None:
     run_phase("base", lr="Warmup(1e-2, 20%) -> Constant")
     child = run_phase("anneal", parent="base", model=None, lr="Constant")
     assert child.counts["total_tokens"] == 1280
@@ -168,12 +170,97 @@ def test_a_parent_and_its_child_end_with_the_bits_of_one_long_phase(
     whole = run_phase("base", tokens=1280, lr="Warmup(1e-2, 10%) -> Constant")
     assert members(child, RESULT[:2]) == members(whole, RESULT[:2])
 
-    # The negative control: without the parent's moments the bits differ.
-    run_phase("base", lr="Warmup(1e-2, 20%) -> Constant")
-    monkeypatch.setattr(phase, "load_optimizer", lambda *_: {})
+
+def test_a_child_may_leave_the_optimizer_behind(run_phase: Run) -> None:
+    """Then it ends with the bits of a phase that starts from its parent's checkpoint alone."""
+    base = run_phase("base", lr="Warmup(1e-2, 20%) -> Constant")
+    child = {"model": None, "parent": "base", "lr": "Linear(1e-3)"}
+    fresh = run_phase("anneal", **child, inherit={"optimizer": False})
     shutil.rmtree(layout.phase("anneal").parent)
-    forgetful = run_phase("anneal", parent="base", model=None, lr="Constant")
-    assert members(forgetful, RESULT[:2]) != members(whole, RESULT[:2])
+    assert members(run_phase("anneal", **child), RESULT[:2]) != members(fresh, RESULT[:2])
+    shutil.rmtree(layout.phase("anneal").parent)
+    shutil.copytree(base.folder, "checkpoint", ignore=shutil.ignore_patterns("*optimizer*"))
+    architecture = {**phase_settings()["model"], "path": "checkpoint"}
+    alone = run_phase("anneal", model=architecture, lr="Linear(1e-3)", inherit={"lr": 1e-2})
+    assert members(alone, RESULT[:3]) == members(fresh, RESULT[:3])
+
+
+RAMP = {
+    "tokens": 1000,
+    "batch_tokens": "Constant(32, 128) -> Linear(96, 256) -> Constant(64)",
+    "context": "Constant(16, 256) -> Constant(32)",
+}
+
+
+def ramp_order(phase: str, **settings: Any) -> BatchPlan:
+    """Make the order of a phase's ramp, its rows one after the other in the tokens."""
+    plan = BatchPlan.of(settings["tokens"], settings["batch_tokens"], settings["context"])
+    segments, first = [], 0
+    for length in [length for count, length in plan.row_lengths() for _ in range(count)]:
+        segments.append((len(segments), "web", 0, first, length))
+        first += length
+    make_order(phase, segments)
+    return plan
+
+
+def test_a_ramp_trains_by_tokens(run_phase: Run) -> None:
+    """LR and the count of tokens go by what each batch holds; every token weighs the same."""
+    plan = ramp_order("base", **RAMP)
+    sizes = [rows * context for _, rows, context in (plan[step] for step in range(len(plan)))]
+    assert set(sizes) == {32, 48, 64, 96}
+    steps = metrics(run_phase(**RAMP, lr="Linear(0)", inherit={"lr": 1e-2}))
+    ends = list(accumulate(sizes))
+    assert [step["tokens"] for step in steps] == ends
+    middles = [end - size / 2 for end, size in zip(ends, sizes, strict=True)]
+    assert [step["lr"] for step in steps] == pytest.approx(
+        [1e-2 * (1 - middle / 1000) for middle in middles]
+    )
+
+
+def test_a_run_killed_in_a_ramp_ends_with_the_bits_of_one_that_was_not(
+    run_phase: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    plan = ramp_order("base", **RAMP)
+    shapes = [plan[step][1:] for step in range(len(plan))]
+    # Behind the edges of the ramp's first segment, of the context's, and of the linear one.
+    assert shapes[4:10] == [(2, 16), (3, 16), (3, 16), (2, 32), (3, 32), (2, 32)]
+    settings = {**RAMP, "checkpoint_tokens": 32}
+    straight = run_phase(**settings).content
+    shutil.rmtree(FOLDER)
+    for step in (5, 7, 9):  # goes on from the step before, with the batch behind the edge
+        run_killed(step, "step", **settings)
+        assert [path.name for path in FOLDER.glob(".run-*/*")] == [f"step-{step - 1:09d}"]
+    with caplog.at_level("INFO"):
+        resumed = run_phase(**settings)
+    assert "goes on from step 8" in caplog.text
+    assert resumed.content == straight
+
+
+def test_phases_on_one_clock_end_with_the_bits_of_one_long_phase(run_phase: Run) -> None:
+    """The schedule and the ramp go on where the parent was in them, in the middle of both."""
+    plan = ramp_order("base", **RAMP)
+    schedule = {"lr": "Warmup(1e-2, 100) -> Cosine(0)", "schedule_tokens": 1000}
+    whole = run_phase("base", **{**RAMP, **schedule})
+    shutil.rmtree(FOLDER)
+
+    rows = [length for count, length in plan.row_lengths() for _ in range(count)]
+    cut = plan[7].first_row  # in the middle of the linear ramp
+    tokens = sum(rows[:cut])
+    starts = list(accumulate(rows, initial=0))
+    for phase_name, chosen in (("base", range(cut)), ("anneal", range(cut, len(rows)))):
+        make_order(
+            phase_name,
+            [(place, "web", 0, starts[row], rows[row]) for place, row in enumerate(chosen)],
+        )
+    run_phase("base", **{**RAMP, **schedule, "tokens": tokens})
+    child = run_phase(
+        "anneal", parent="base", model=None,
+        **{**RAMP, **schedule, "tokens": 1000 - tokens, "inherit": {"clock": True}},
+    )  # fmt: skip
+    assert members(child, RESULT[:2]) == members(whole, RESULT[:2])
+    record = json.loads(child.member("trainer.json").read_bytes())
+    assert record["clock"] == {"first_lr": None, "lr": 0.0, "tokens": 1000}
+    assert record["total_tokens"] == plan.tokens
 
 
 def test_a_child_may_change_the_context_and_the_rope_base(run_phase: Run) -> None:

@@ -1,10 +1,12 @@
 """The model and the tree of phases."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from scripts.common.batch_plan import BatchPlan, Ramp
 from scripts.common.config.base import Fraction, Model, Name
+from scripts.common.errors import UserError
 from scripts.common.quantity import Tokens
 
 
@@ -37,15 +39,69 @@ class Rope(Model):
     base: Annotated[float, Field(gt=0)]
 
 
-class Phase(Model):
-    """One phase of training. ``parent`` is another phase, or null to start from ``model``."""
+class Inherit(Model):
+    """What a phase takes over from its parent, besides the weights."""
+
+    lr: Annotated[float, Field(gt=0)] | None = None  # to start from instead of the parent's last
+    optimizer: bool = True  # its moments
+    clock: bool = False  # the count of tokens that `lr`, `batch_tokens` and `context` go by
+
+
+class Batching(Model):
+    """What decides the batches of a phase. ``parent`` is another phase, or null to start anew."""
 
     parent: Name | None
-    mixture: Name
     tokens: Tokens
+    schedule_tokens: Tokens | None = None  # what the notations span; none: to the phase's end
+    batch_tokens: Ramp = 4096
+    context: Ramp = 256
+    inherit: Inherit = Inherit()
+
+    @model_validator(mode="after")
+    def _inherits_from_a_parent(self) -> Self:
+        if self.inherit.clock and self.parent is None:
+            raise ValueError("inherit.clock: there is no parent whose clock could go on")
+        if self.inherit.clock and self.inherit.lr is not None:
+            raise ValueError("inherit.lr: with its parent's clock a phase has its schedule's LR")
+        return self
+
+    def plan(self, parent_clock: int) -> BatchPlan:
+        """Return the batches of a phase whose parent's clock stands at ``parent_clock``.
+
+        Raises UserError for a ramp that cannot be read, and where not a single batch fits.
+        """
+        start = parent_clock if self.inherit.clock else 0
+        if self.schedule_tokens is not None and self.schedule_tokens < start + self.tokens:
+            raise UserError(
+                f"schedule_tokens: {self.schedule_tokens:,} end before the phase does, after "
+                f"{start + self.tokens:,}: raise it, or leave it out"
+            )
+        plan = BatchPlan.of(
+            self.tokens,
+            self.batch_tokens,
+            self.context,
+            start=start,
+            span=self.schedule_tokens,
+        )
+        if not plan.stretches:
+            raise UserError(
+                f"tokens: {self.tokens} is less than one batch (batch_tokens "
+                f"{self.batch_tokens}): raise it, or lower batch_tokens"
+            )
+        return plan
+
+
+class Scheduling(Batching):
+    """What decides the learning rate of a phase, and its batches."""
+
     lr: str
-    batch_tokens: Tokens = 4096
-    context: Annotated[int, Field(gt=1)] = 256
+    decay: Literal["Linear", "Cosine", "Exponential", "OneMinusSqrt"] = "Linear"
+
+
+class Phase(Scheduling):
+    """One phase of training; one without parent starts from ``model``."""
+
+    mixture: Name
     rope: Rope | None = None
     max_epochs: Annotated[float, Field(gt=0)] = 1.0
     seed: int = 0
@@ -53,9 +109,10 @@ class Phase(Model):
     checkpoint_tokens: Tokens = 1_000_000
 
     @model_validator(mode="after")
-    def _whole_batches(self) -> "Phase":
-        if self.batch_tokens % self.context:
-            raise ValueError(
-                f"batch_tokens {self.batch_tokens} is no multiple of context {self.context}"
-            )
+    def _whole_batches(self) -> Self:
+        batch, context = self.batch_tokens, self.context
+        if context == 1:
+            raise ValueError("context 1: a row of one token has nothing to predict")
+        if isinstance(batch, int) and isinstance(context, int) and batch % context:
+            raise ValueError(f"batch_tokens {batch} is no multiple of context {context}")
         return self

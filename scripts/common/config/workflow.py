@@ -57,6 +57,7 @@ class Config(Model):
         yield from self._annotate_problems()
         yield from self._rater_problems()
         yield from self._bound_problems()
+        yield from self._decontaminate_problems()
         if sorted(self.deduplicate.preference) != sorted(self.sources):
             yield (
                 "deduplicate.preference must list every source once: "
@@ -113,6 +114,17 @@ class Config(Model):
                     )
                 if low is not None and high is not None and low > high:
                     yield f"select.{domain}.bounds.{name}: {low} is above {high}; swap them"
+
+    def _decontaminate_problems(self) -> Iterator[str]:
+        tasks, own = set(self.item_tasks()), self.decontaminate
+        for name in sorted(tasks & set(own.benchmarks)):
+            yield f"decontaminate.benchmarks.{name}: a task has this name; choose another"
+        for rule in own.chosen:
+            for name in sorted(set(rule.thresholds) - tasks - set(own.benchmarks)):
+                yield (
+                    f"decontaminate.rules.{rule.name}.thresholds.{name}: no benchmark is called "
+                    f"so; known are {sorted(tasks | set(own.benchmarks))}"
+                )
 
     def _phase_problems(self) -> Iterator[str]:
         known = self.domains() | set(self.sources)
