@@ -4,20 +4,13 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scripts.collect.files import SUFFIXES, matched
 from scripts.common.config.decontaminate import Benchmark
 from scripts.common.errors import UserError
-
-
-@dataclass(frozen=True, order=True)
-class Item:
-    benchmark: str
-    name: str
-    text: str
+from scripts.decontaminate.item import Item
 
 
 def files_of(name: str, benchmark: Benchmark) -> list[Path]:

@@ -20,6 +20,7 @@ _SYNONYMS = {
     "then": "afterwards", "there": "here", "total": "sum", "wants": "wishes", "what": "which",
     "which": "what", "write": "compose",
 }  # fmt: skip
+_CLAUSE = re.compile(r"[^.,;:?!]+[.,;:?!]*")
 _SWAPPED = 8  # of so many words, two neighbours change places
 _LINE = 37  # characters of a re-wrapped line
 
@@ -58,6 +59,19 @@ def reworded(text: str) -> str:
     return " ".join(words)
 
 
+def reordered(text: str) -> str:
+    """Reword, and let the clauses of the text come in pairs the other way round."""
+    clauses = [clause for clause in _CLAUSE.findall(reworded(text)) if clause.strip()]
+    for place in range(0, len(clauses) - 1, 2):
+        clauses[place], clauses[place + 1] = clauses[place + 1], clauses[place]
+    return " ".join(clause.strip() for clause in clauses)
+
+
+def digits_changed(text: str) -> str:
+    """Take other numbers: the same problem, with another answer."""
+    return re.sub(r"[0-9]+", lambda number: str(int(number[0][:9]) + 1), text)
+
+
 def digits_spelled(text: str) -> str:
     """Spell numbers out, digit by digit."""
     return re.sub(r"[0-9]+", lambda number: " ".join(_DIGITS[int(d)] for d in number[0]), text)
@@ -74,6 +88,8 @@ KINDS: dict[str, Callable[[str], str]] = {
     "re-cased": recased,
     "re-punctuated": repunctuated,
     "reworded by rule": reworded,
+    "reworded and reordered": reordered,
+    "digits changed": digits_changed,
     "digits spelled": digits_spelled,
     "digits of another script": digits_translated,
 }

@@ -45,7 +45,7 @@ class EmbeddingMatcher:
         """Compare an item with the places that have some of its words in order."""
         wanted = np.ceil(self.rule.common * self._aligner.lengths - 1e-9).astype(np.int64)
         found, _, _ = self._aligner.align(words, wanted)
-        begin, end = found.item_sized(words, self._aligner.lengths)
+        begin, end = found.place_begin, found.place_end
         spans, span = np.unique(np.stack([begin, end]), axis=1, return_inverse=True)
         embeddings = self._embed(words, spans[0], spans[1])
         self.effort.candidates += len(np.unique(found.document))

@@ -29,8 +29,9 @@ from scripts.common.config.base import Model, Name
 from scripts.common.config.decontaminate import Benchmark, Encoder
 from scripts.common.errors import UserError
 from scripts.decontaminate import canary
-from scripts.decontaminate.benchmarks import Item, files_of, read_benchmark, read_task
+from scripts.decontaminate.benchmarks import files_of, read_benchmark, read_task
 from scripts.decontaminate.grams import MIN_WORDS, gram_table
+from scripts.decontaminate.item import Item
 from scripts.decontaminate.items import Items
 
 log = logging.getLogger(__name__)

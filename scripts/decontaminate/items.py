@@ -12,8 +12,8 @@ from scripts.common import tables
 from scripts.common.artifact import Artifact
 from scripts.common.texts import Texts
 from scripts.decontaminate import canary
-from scripts.decontaminate.benchmarks import Item
 from scripts.decontaminate.hashed_words import HashedWords, hash_words
+from scripts.decontaminate.item import Item
 
 ITEMS = pa.schema(
     [

@@ -28,7 +28,7 @@ class Alignments:
     """A row for each document and item that are alike, and the place that is most alike.
 
     common: the length of the longest common subsequence. begin, end: the words compared, numbered
-    among the batch's. start: where the item begins if they are aligned, maybe before its document.
+    among the batch's: a margin is allowed for words between. place_begin, place_end: without it.
     """
 
     document: Ints
@@ -36,13 +36,8 @@ class Alignments:
     common: Ints
     begin: Ints
     end: Ints
-    start: Ints
-
-    def item_sized(self, words: HashedWords, lengths: Ints) -> tuple[Ints, Ints]:
-        """Return begin and end of the place without the margins that the comparison allows for."""
-        first, last = words.first[self.document], words.first[self.document + 1]
-        end = np.clip(self.start + lengths[self.item], first + 1, last)
-        return np.clip(self.start, first, end - 1), end
+    place_begin: Ints
+    place_end: Ints
 
 
 class Aligner:
@@ -73,7 +68,7 @@ class Aligner:
             *(self._offsets, self._item, self._position),
             *(self._items.hashes, self._items.first, self.lengths, self._needed, least),
         )
-        return Alignments(*(rows[:, column].copy() for column in range(6))), documents, pairs
+        return Alignments(*(rows[:, column].copy() for column in range(7))), documents, pairs
 
 
 def lcs_length(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> int:
@@ -203,6 +198,27 @@ def _densest(word, position, seen, begin, end, reach):  # type: ignore[no-untype
 
 
 @njit(
+    "UniTuple(int64, 2)(uint64[::1], int64[::1], uint64[:, ::1], uint64[::1], int64, uint64[::1],"
+    " UniTuple(int64, 2), int64, int64)",
+    cache=True,
+    nogil=True,
+)
+def _place(keys, rows, masks, state, length, hashes, starts, low, high):  # type: ignore[no-untyped-def]
+    """Return the place of most words in common, the shortest of equals, without margins.
+
+    It begins at either of ``starts``, or reaches from the first to where the other one ends.
+    """
+    best, best_begin, best_end = -1, 0, 0
+    whole = (starts[0], max(starts[0], starts[1]))  # where words came between
+    for start, stop in ((starts[1], starts[1]), (starts[0], starts[0]), whole):
+        begin, end = max(low, start), min(high, stop + length)
+        common = _common(keys, rows, masks, state, length, hashes[begin:end])
+        if common > best or (common == best and end - begin < best_end - best_begin):
+            best, best_begin, best_end = common, begin, end
+    return best_begin, best_end
+
+
+@njit(
     "Tuple((int64[:, ::1], int64, int64))(int64[::1], int64[::1], uint64[::1], int64[::1],"
     " int64[::1], int64[::1], int64[::1],"
     " uint64[::1], int64[::1], int64[::1], int64[::1], int64[::1])",
@@ -232,20 +248,20 @@ def _align(  # type: ignore[no-untyped-def]
     masks, state = np.empty((longest, blocks), np.uint64), np.empty(blocks, np.uint64)
     seen = np.zeros(longest + 1, np.int64)
     counts = np.zeros(len(lengths), np.int64)
-    result = np.empty((64, 6), np.int64)
+    result = np.empty((64, 7), np.int64)
     made = documents = pairs = 0
-    low = 0
+    since = 0
     for document in range(len(first) - 1):
-        high, hits = low, 0
-        while high < len(found_word) and found_word[high] < first[document + 1]:
-            hits += offsets[found_gram[high] + 1] - offsets[found_gram[high]]
-            high += 1
-        if low == high:
+        until, hits = since, 0
+        while until < len(found_word) and found_word[until] < first[document + 1]:
+            hits += offsets[found_gram[until] + 1] - offsets[found_gram[until]]
+            until += 1
+        if since == until:
             continue
         # Sort the hits by item, keeping the order of words: count, sum up, put in place.
         touched = np.empty(min(hits, len(lengths)), np.int64)
         items = 0
-        for found in range(low, high):
+        for found in range(since, until):
             for posting in range(offsets[found_gram[found]], offsets[found_gram[found] + 1]):
                 item = posting_item[posting]
                 if not counts[item]:
@@ -258,13 +274,13 @@ def _align(  # type: ignore[no-untyped-def]
             ends[index + 1] = ends[index] + counts[touched[index]]
             counts[touched[index]] = ends[index]
         word, position = np.empty(hits, np.int64), np.empty(hits, np.int64)
-        for found in range(low, high):
+        for found in range(since, until):
             for posting in range(offsets[found_gram[found]], offsets[found_gram[found] + 1]):
                 item = posting_item[posting]
                 word[counts[item]] = found_word[found]
                 position[counts[item]] = posting_position[posting]
                 counts[item] += 1
-        low = high
+        since = until
         is_candidate = False
         for index in range(items):
             item = touched[index]
@@ -283,12 +299,16 @@ def _align(  # type: ignore[no-untyped-def]
             table = _table_size(length)
             own = item_hashes[item_first[item] : item_first[item] + length]
             _prepare(keys[:table], rows[:table], masks, own)
-            best, best_begin, best_end, best_start = -1, 0, 0, 0
-            for hit in (dense_first, dense_last):
-                # Where the item would begin if this 3-gram stood at its place in it.
-                start = word[hit] - position[hit]
-                window_begin = max(first[document], start - length // 4)
-                window_end = min(first[document + 1], start + length + length // 4)
+            best, best_begin, best_end = -1, 0, 0
+            # Where the item would begin if either 3-gram stood at its place in it.
+            starts = (
+                word[dense_first] - position[dense_first],
+                word[dense_last] - position[dense_last],
+            )
+            low, high = first[document], first[document + 1]
+            for start in starts:
+                window_begin = max(low, start - length // 4)
+                window_end = min(high, start + length + length // 4)
                 common = _common(
                     keys[:table],
                     rows[:table],
@@ -299,15 +319,16 @@ def _align(  # type: ignore[no-untyped-def]
                 )
                 if common > best:
                     best, best_begin, best_end = common, window_begin, window_end
-                    best_start = start
             if best >= least[item]:
                 if made == len(result):
-                    grown = np.empty((2 * made, 6), np.int64)
+                    grown = np.empty((2 * made, 7), np.int64)
                     grown[:made] = result
                     result = grown
                 result[made, 0], result[made, 1], result[made, 2] = document, item, best
                 result[made, 3], result[made, 4] = best_begin, best_end
-                result[made, 5] = best_start
+                result[made, 5], result[made, 6] = _place(
+                    keys[:table], rows[:table], masks, state, length, hashes, starts, low, high
+                )
                 made += 1
         documents += is_candidate
     return result[:made].copy(), documents, pairs

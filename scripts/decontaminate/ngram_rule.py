@@ -72,7 +72,7 @@ class NgramMatcher:
         ngrams = np.bincount(_distinct(pair, found.gram[row])[0], minlength=len(score))
         matches = Matches(document[first], item[first], score, ngrams, begin, end)
         self.effort.documents += len(words.counts)
-        self.effort.candidates += len(np.unique(matches.document))
+        self.effort.candidates += int(_changes(matches.document).sum())
         self.effort.comparisons += len(score)
         return matches.where(score >= least[matches.item])
 

@@ -85,7 +85,8 @@ class Scan:
         """Look at documents; return how many items each holds."""
         words = hash_words(texts)
         left, part, part_words = np.arange(len(texts)), texts, words
-        pairs = [np.empty((2, 0), np.int64)]
+        items = len(self._names)
+        pairs = [np.empty(0, np.int64)]  # documents and their items
         for level in self._rules.levels():
             if len(left) < len(part):
                 part = _some(texts, left)
@@ -93,11 +94,11 @@ class Scan:
             for matcher in level:
                 matches = matcher.match(part_words, self._least[matcher.rule.name])
                 self._tell(matcher.rule.name, matches, Spans(part, part_words), ids[left])
-                pairs.append(np.stack([left[matches.document], matches.item]))
-            found = np.unique(np.concatenate(pairs, axis=1), axis=1)
-            left = np.setdiff1d(np.arange(len(texts)), found[0])
+                pairs.append(left[matches.document] * items + matches.item)
+            held = np.bincount(np.unique(np.concatenate(pairs)) // items, minlength=len(texts))
+            left = np.flatnonzero(held == 0)
         self._count_grams(words, left)
-        return np.bincount(found[0], minlength=len(texts)).astype(np.int32)
+        return held.astype(np.int32)
 
     def _tell(self, rule: str, matches: Matches, spans: Spans, ids: NDArray[np.int64]) -> None:
         places = zip(matches.document, matches.begin, matches.end, strict=True)
@@ -119,7 +120,8 @@ class Scan:
     def _count_grams(self, words: HashedWords, remaining: NDArray[np.int64]) -> None:
         found = self._rules.grams.find(words)
         grams_known = len(self._documents)
-        pairs = np.unique(words.document_of(found.word) * grams_known + found.gram)
+        pairs = np.sort(words.document_of(found.word) * grams_known + found.gram)
+        pairs = pairs[np.diff(pairs, prepend=-1) != 0]  # np.unique is slower
         documents, grams = np.divmod(pairs, max(grams_known, 1))
         stay = np.isin(documents, remaining)
         np.add.at(self._documents, grams, 1)

@@ -23,13 +23,14 @@ class Spans:
         """Return where the words [begin, end) start and end, and the text there."""
         text, searched, lowered = self._document(document)
         base = self._words.texts.offsets[document]
-        first = len(searched[: self._words.starts[begin] - base].decode())
-        last = first + len(
-            searched[self._words.starts[begin] - base : self._words.ends[end - 1] - base].decode()
-        )
+        first, last = int(self._words.starts[begin] - base), int(self._words.ends[end - 1] - base)
+        if len(searched) != len(text):  # else each character is one byte
+            last = len(searched[first:last].decode())
+            first = len(searched[:first].decode())
+            last += first
         if lowered is not None:
-            places = np.searchsorted(lowered, [first, last], "right") - 1
-            first, last = places.tolist()
+            first, last = np.searchsorted(lowered, [first, last], "right").tolist()
+            first, last = first - 1, last - 1
         return first, last, text[first:last]
 
     def _read(self, document: int) -> tuple[str, bytes, NDArray[np.int64] | None]:

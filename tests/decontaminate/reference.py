@@ -54,3 +54,29 @@ def lcs(one: Sequence[object], other: Sequence[object]) -> int:
             longer = max(table[i][j + 1], table[i + 1][j])
             table[i + 1][j + 1] = table[i][j] + 1 if left == right else longer
     return table[-1][-1]
+
+
+def densest_place(item: Sequence[str], text: Sequence[str]) -> tuple[int, int, int]:
+    """Return the most distinct 3-grams of an item within one and a half times its length in a text.
+
+    Also the item's places in the text if the first, or the last of them, stood at its own there.
+    """
+    own = grams_of(item, 3)
+    hits = [(place, own.index(gram)) for place, gram in enumerate(grams_of(text, 3)) if gram in own]
+    best = (0, 0, 0)
+    for last, (end, position) in enumerate(hits):
+        within = [hit for hit in hits[: last + 1] if hit[0] >= end + 3 - len(item) * 3 // 2]
+        distinct = len({one for _, one in within})
+        if distinct > best[0]:
+            best = distinct, within[0][0] - within[0][1], end - position
+    return best
+
+
+def alignment(item: Sequence[str], text: Sequence[str], shared: int) -> int | None:
+    """Return how many of an item's words stand in order where the text is most like it."""
+    distinct, *starts = densest_place(item, text)
+    if distinct < min(shared, len(set(grams_of(item, 3)))):
+        return None
+    margin = len(item) // 4
+    windows = [text[max(0, start - margin) : start + len(item) + margin] for start in starts]
+    return max(lcs(item, window) for window in windows)

@@ -90,11 +90,28 @@ def test_embeddings_are_of_length_one(
     assert np.linalg.norm(rows, axis=1) == pytest.approx(1, abs=1e-5)
 
 
+@given(st.integers(0, 1300), st.integers(1, 5), st.integers(0, 9))
+def test_near_is_every_pair_with_enough_cosine(windows: int, items: int, seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    rows = draw.normal(size=(windows + items, 3)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    least = draw.uniform(0.9, 1, items)
+    expected = {
+        (window, item)
+        for window in range(windows)
+        for item in range(items)
+        if round(min(1, float(rows[window] @ rows[windows + item])), 4) >= least[item]
+    }
+    found = list(embedding.near(rows[:windows], rows[windows:], least))
+    pairs = [pair for window, item, _ in found for pair in zip(window, item, strict=True)]
+    assert set(pairs) == expected and len(pairs) == len(expected)
+
+
 @given(st.lists(st.integers(0, 90), max_size=5), st.sampled_from([4, 16, 32]))
 def test_windows_cover_every_word_and_no_border(lengths: list[int], size: int) -> None:
     words = hash_words(Texts.of_strings(["w " * length for length in lengths]))
     begin, end = embedding.windows(words, size)
-    assert np.all(end - begin <= size)
+    assert np.all(end - begin == np.minimum(size, words.counts[words.document_of(begin)]))
     assert np.all(words.document_of(begin) == words.document_of(end - 1))
     covered = {word for low, high in zip(begin, end, strict=True) for word in range(low, high)}
     assert covered == set(range(sum(lengths)))

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from scripts.common.config.decontaminate import PUBLISHED, NgramRule
 from scripts.common.texts import Texts
 from scripts.decontaminate import ngrams
-from scripts.decontaminate.benchmarks import Item
 from scripts.decontaminate.grams import gram_table
 from scripts.decontaminate.hashed_words import hash_words
+from scripts.decontaminate.item import Item
 from scripts.decontaminate.items import Items
 from scripts.decontaminate.ngram_rule import GramIndex, NgramMatcher
+from scripts.decontaminate.ngrams import Ngrams
 from scripts.decontaminate.spans import Spans
 from tests.decontaminate import reference
 
@@ -139,3 +140,27 @@ def test_two_ngrams_of_one_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(ngrams, "_run_hashes", lambda hashes, begin, lengths: begin * 0 + 0)
     with pytest.raises(Exception, match="one hash"):
         opened(PUBLISHED["gpt3"], {"item": " ".join(WORDS)})
+
+
+def found_runs(items: list[str], text: str, alike: dict[str, str]) -> list[tuple[int, int]]:
+    """Return item and place of the 5-grams found if some words had the hashes of others."""
+    owned, words = (hash_words(Texts.of_strings(texts)) for texts in (items, [text]))
+    for one, other in alike.items():
+        number = {word: hash_words(Texts.of_strings([word])).hashes[0] for word in (one, other)}
+        for batch in (owned, words):
+            batch.hashes[batch.hashes == number[one]] = number[other]
+    begin = [
+        owned.first[item] + place
+        for item in range(len(items))
+        for place in range(owned.counts[item] - 4)
+    ]
+    found = Ngrams(owned, np.array(begin), np.full(len(begin), 5)).find(words)
+    return list(zip(found.gram.tolist(), found.word.tolist(), strict=True))
+
+
+def test_a_run_of_equal_hash_is_not_taken_for_an_ngram() -> None:
+    assert found_runs(["a b c d e f"], "a b c d e f", {}) == [(0, 0), (1, 1)]
+    # The second run differs from the item's in the word that is new, or in the one before all.
+    assert found_runs(["a b c d e f"], "a b c d e z", {"z": "f"}) == [(0, 0)]
+    assert found_runs(["a b c d e f"], "z b c d e f", {"z": "a"}) == [(1, 1)]
+    assert found_runs(["a b c d e", "x c d e f"], "a b c d e f", {"x": "b"}) == [(0, 0)]

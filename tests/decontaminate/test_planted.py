@@ -130,6 +130,9 @@ def test_kinds_change_what_they_say() -> None:
         assert copies.KINDS[kind](text) != text
     reworded = reference.words_of(copies.reworded(text))
     assert 0.5 * len(words) < reference.lcs(words, reworded) < len(words)
+    other = reference.words_of(copies.reordered(text))
+    assert sorted(other) == sorted(reworded) and other != reworded
+    assert copies.digits_changed("9 of 19, 007") == "10 of 20, 8"
     assert "one two" in copies.digits_spelled("12 things")
     assert int(copies.digits_translated("12")) == 12  # digits to Python as well
     assert (

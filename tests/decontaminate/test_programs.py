@@ -132,6 +132,18 @@ def test_what_is_dropped_does_not_remain(workdir: Path, monkeypatch: pytest.Monk
     assert told == {"gpt3": (True, 1, False), "hybrid": (False, 0, False)}
 
 
+def test_a_dearer_rule_flags_what_it_finds(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_items("task", {"both": " ".join(ENGLISH), "none": "other words " * 20})
+    write_documents([" ".join(ENGLISH).replace("lazy", "idle").replace("12", "nine")])
+    stage = Stage(monkeypatch, rules=[{"kind": "hybrid"}])
+    stage.index(["task"])
+    stage.scan()
+    rows = tables.read(stage.items().member("items.parquet")).to_pylist()
+    told = {row["item"]: (row["flagged"], row["documents"], row["remains"]) for row in rows}
+    assert told == {"both": (True, 1, False), "none": (False, 0, False)}
+    assert rows[0]["score"] == round(32 / 34, 4)
+
+
 def test_empty_shard_and_no_task(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_documents([])
     stage = Stage(monkeypatch, rules=["gpt3", "llama3", {"kind": "hybrid"}])
