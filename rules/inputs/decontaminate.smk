@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scripts.annotate.raters.files import model_files
+from scripts.common.model_folder import model_files
 from scripts.decontaminate.benchmarks import files_of
 
 decontaminate_rules = {"rules": [rule.model_dump(mode="json") for rule in cfg.decontaminate.chosen]}

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scripts.annotate.raters.files import model_files
+from scripts.common.model_folder import model_files
 from scripts.common.config.deduplicate import Semantic
 
 # The order of preference, which every job over all documents goes by.

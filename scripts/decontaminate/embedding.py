@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts.annotate.raters.files import model_files
-from scripts.common.config.annotate import TransformerRater
 from scripts.common.config.decontaminate import Encoder
+from scripts.common.config.transformer import Transformer
 from scripts.common.errors import UserError
+from scripts.common.model_folder import model_files
 from scripts.common.texts import Texts
 from scripts.decontaminate.hashed_words import HashedWords
 
@@ -28,12 +28,10 @@ class SentenceEncoder:
 
     def embed(self, texts: Texts) -> NDArray[np.float32]:
         """Return float32 [texts, width], each of length one."""
-        from scripts.annotate.raters.transformer import encoder
+        from scripts.common.transformer import encoder
 
         if not hasattr(self, "_run"):
-            chosen = TransformerRater(
-                pooling=self._encoder.pooling, max_tokens=self._encoder.max_tokens
-            )
+            chosen = Transformer(pooling=self._encoder.pooling, max_tokens=self._encoder.max_tokens)
             self._run = encoder(chosen, Path(self._encoder.path))
         return self._run(texts)
 

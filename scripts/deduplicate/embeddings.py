@@ -11,15 +11,15 @@ from typing import Annotated
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from scripts.annotate.raters.files import model_files
-from scripts.annotate.raters.transformer import Runner, Truncation, encoder
 from scripts.common import canonical, layout, tables
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.command import parse_settings, parser, run
-from scripts.common.config.annotate import TransformerRater
 from scripts.common.config.base import Model
+from scripts.common.config.transformer import Transformer
 from scripts.common.errors import UserError
+from scripts.common.model_folder import model_files
 from scripts.common.texts import Texts
+from scripts.common.transformer import Runner, Truncation, encoder
 from scripts.deduplicate import rows_file
 from scripts.deduplicate.rows_file import EMBEDDING_ITEM
 from scripts.deduplicate.signatures import SIGNED
@@ -36,7 +36,7 @@ class Settings(Model):
 
 def build(draft: Draft, documents: Artifact, settings: Settings) -> None:
     """Write ``embeddings.npy`` of one shard; counts tell how many documents were read in part."""
-    embed = encoder(TransformerRater(max_tokens=settings.max_tokens), Path(settings.path))
+    embed = encoder(Transformer(max_tokens=settings.max_tokens), Path(settings.path))
     width = _width(embed)
     paths = [documents.member(f"{name}.parquet") for name, _ in SIGNED]
     rows = sum(pq.read_metadata(path).num_rows for path in paths)

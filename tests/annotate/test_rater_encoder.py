@@ -14,9 +14,8 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import f1_score
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
-from scripts.annotate.raters import transformer
 from scripts.annotate.raters.encoder import measures, predict, ridge
-from scripts.common import canonical, layout
+from scripts.common import canonical, layout, transformer
 from scripts.common.artifact import Artifact
 from scripts.common.config.annotate import EncoderRater
 from scripts.common.errors import UserError

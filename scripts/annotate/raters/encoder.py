@@ -15,12 +15,12 @@ from safetensors.numpy import load_file, save_file
 
 from scripts.annotate.raters.base import Record, Training
 from scripts.annotate.raters.examples import ScoredText, read, split
-from scripts.annotate.raters.transformer import Runner, classifier, encoder
 from scripts.common.artifact import Artifact, Draft
 from scripts.common.config.annotate import EncoderRater
 from scripts.common.errors import UserError
 from scripts.common.ranks import spearman
 from scripts.common.texts import Texts
+from scripts.common.transformer import Runner, classifier, encoder
 
 log = logging.getLogger(__name__)
 

@@ -5,18 +5,7 @@ from pathlib import Path
 from scripts.common import canonical
 from scripts.common.config.annotate import AnyRater
 from scripts.common.errors import UserError
-
-# A folder's weights are read from safetensors alone: other formats can run code when loaded.
-_MODEL_SUFFIXES = {".json", ".txt", ".model", ".safetensors"}
-
-
-def model_files(folder: Path) -> list[Path]:
-    """Return the files in ``folder`` that a model and its tokenizer may be read from."""
-    if not folder.is_dir():
-        return []
-    return sorted(
-        file for file in folder.iterdir() if file.suffix in _MODEL_SUFFIXES and file.is_file()
-    )
+from scripts.common.model_folder import model_files
 
 
 def rater_files(rater: AnyRater) -> list[Path]:

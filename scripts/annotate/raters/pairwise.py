@@ -19,11 +19,11 @@ from torch import Tensor
 
 from scripts.annotate.raters.base import Record, Scorer, Training
 from scripts.annotate.raters.examples import Judgment, read, split
-from scripts.annotate.raters.transformer import Runner, classifier, encoder
 from scripts.common.artifact import Artifact, Draft
 from scripts.common.config.annotate import PairwiseRater
 from scripts.common.errors import UserError
 from scripts.common.texts import Texts
+from scripts.common.transformer import Runner, classifier, encoder
 from scripts.common.words import ngrams, split_words
 
 log = logging.getLogger(__name__)

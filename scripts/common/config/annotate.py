@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from scripts.common.config.base import Model, Name
+from scripts.common.config.transformer import Transformer
 
 Positive = Annotated[int, Field(gt=0)]
 Penalty = Annotated[float, Field(gt=0)]
@@ -42,13 +43,10 @@ class FasttextRater(Model):
         return self
 
 
-class TransformerRater(Model):
-    """How a Hugging Face model is run, and what of a text it reads."""
+class TransformerRater(Transformer):
+    """A rater that is a Hugging Face model; ``label`` is the output it goes by, of several."""
 
     label: str | None = None
-    pooling: Literal["mean", "cls"] = "mean"
-    max_tokens: Annotated[int, Field(ge=3)] | None = None
-    precision: Literal["float32", "bfloat16"] = "float32"
 
 
 class EncoderRater(TransformerRater):

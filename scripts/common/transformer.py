@@ -23,7 +23,7 @@ from transformers import (
     logging,
 )
 
-from scripts.common.config.annotate import TransformerRater
+from scripts.common.config.transformer import Transformer
 from scripts.common.errors import UserError
 from scripts.common.texts import Texts
 
@@ -54,14 +54,14 @@ class Runner:
         model: Any,
         tokenizer: PreTrainedTokenizerFast,
         output: Callable[[Any, Tensor], Tensor],
-        rater: TransformerRater,
+        settings: Transformer,
     ) -> None:
         """``output`` makes float [B rows, width] of the model's output and the attention mask."""
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        half = self._device == "cuda" and rater.precision == "bfloat16"
+        half = self._device == "cuda" and settings.precision == "bfloat16"
         self._model = model.to(self._device, torch.bfloat16 if half else torch.float32).eval()
         self._output = output
-        self._max_tokens = _max_tokens(model.config, tokenizer, rater.max_tokens)
+        self._max_tokens = _max_tokens(model.config, tokenizer, settings.max_tokens)
         self._pad = tokenizer.pad_token_id or 0
         self._encoder = tokenizer.backend_tokenizer
         self._encoder.no_padding()
@@ -126,27 +126,27 @@ class Runner:
         return self._output(outputs, mask_BT)[: len(ids)].float().cpu().numpy()
 
 
-def classifier(rater: TransformerRater, folder: Path) -> tuple[Runner, Any]:
+def classifier(settings: Transformer, folder: Path) -> tuple[Runner, Any]:
     """Return what yields a sequence classifier's logits, and the model's configuration."""
     model = _load(AutoModelForSequenceClassification, folder)
     if model.config.pad_token_id is None and model.config.num_labels:
         model.config.pad_token_id = 0  # decoders find the last token by it
-    return Runner(model, _tokenizer(folder), lambda made, _: made.logits, rater), model.config
+    return Runner(model, _tokenizer(folder), lambda made, _: made.logits, settings), model.config
 
 
-def encoder(rater: TransformerRater, folder: Path) -> Runner:
+def encoder(settings: Transformer, folder: Path) -> Runner:
     """Return what yields embeddings of length one: the mean over the tokens, or the first's."""
 
     def embed(made: Any, mask_BT: Tensor) -> Tensor:
         states_BTD = made.last_hidden_state.float()
-        if rater.pooling == "cls":
+        if settings.pooling == "cls":
             pooled_BD = states_BTD[:, 0]
         else:
             weights_BT1 = mask_BT.unsqueeze(-1).to(states_BTD.dtype)
             pooled_BD = (states_BTD * weights_BT1).sum(1) / weights_BT1.sum(1)
         return torch.nn.functional.normalize(pooled_BD, dim=1)
 
-    return Runner(_load(AutoModel, folder), _tokenizer(folder), embed, rater)
+    return Runner(_load(AutoModel, folder), _tokenizer(folder), embed, settings)
 
 
 def _load(kind: Any, folder: Path) -> Any:
