@@ -7,7 +7,7 @@ import fasttext
 import pyarrow as pa
 
 from scripts.annotate.raters.base import Record
-from scripts.annotate.raters.fasttext import scorer
+from scripts.annotate.raters.fasttext import scorer, zeroed_memory
 from scripts.common.artifact import Artifact
 from scripts.common.config.annotate import FasttextRater
 from scripts.common.texts import Texts
@@ -38,8 +38,9 @@ def train(folder: Path, texts: list[str]) -> Path:
     with lines.open("w") as stream:
         for label, part in (("good", texts[:_EXAMPLES]), ("bad", texts[-_EXAMPLES:])):
             stream.writelines(f"__label__{label} {' '.join(text.split())}\n" for text in part)
-    model = fasttext.train_supervised(
-        str(lines), thread=1, verbose=0, dim=32, wordNgrams=2, bucket=200_000
-    )
+    with zeroed_memory():
+        model = fasttext.train_supervised(
+            str(lines), thread=1, verbose=0, dim=32, wordNgrams=2, bucket=200_000
+        )
     model.save_model(str(folder / "rater.bin"))
     return folder / "rater.bin"
