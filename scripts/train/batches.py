@@ -41,6 +41,23 @@ class Batch:
         """The tokens that are predicted."""
         return int((self.labels_BT[:, 1:] != IGNORED).sum())
 
+    def share(self, group: int, groups: int) -> "Batch":
+        """Return the rows of one of ``groups``: equally many for each, filled up with empty ones.
+
+        Processes must compute in step, also where there are fewer rows than groups.
+        """
+        rows = len(self.input_ids_BT)
+        each = -(-rows // groups)
+        mine = slice(min(group * each, rows), min((group + 1) * each, rows))
+        parts = (self.input_ids_BT[mine], self.labels_BT[mine], self.position_ids_BT[mine])
+        missing = each - len(parts[0])
+        if not missing:
+            return Batch(*parts)
+        first = self.input_ids_BT[:1].expand(missing, -1)
+        places = torch.arange(first.shape[1]).expand(missing, -1)
+        fill = (first, torch.full_like(first, IGNORED), places)
+        return Batch(*(torch.cat(pair) for pair in zip(parts, fill, strict=True)))
+
     def split(self, rows: int) -> list["Batch"]:
         """Return the batch in micro-batches of at most ``rows`` rows."""
         parts = (self.input_ids_BT, self.labels_BT, self.position_ids_BT)

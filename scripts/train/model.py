@@ -4,6 +4,7 @@ Documents in packed rows are told apart by our own attention, which needs to be 
 are: ``forward_hidden`` is the one place that calls the model, so that it always is.
 """
 
+import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -136,17 +137,24 @@ def forward_hidden(model: PreTrainedModel, batch: Batch) -> Tensor:
     return hidden_BTD
 
 
-def parameter_groups(model: PreTrainedModel, weight_decay: float) -> list[dict[str, Any]]:
-    """Return AdamW's groups: matrices decay, embeddings, norms and biases do not."""
+def save(model: PreTrainedModel, weights: Mapping[str, Tensor], folder: Path) -> None:
+    """Write a Hugging Face folder with ``weights``, the parameters by name in fp32."""
+    own = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    buffers = {name: value for name, value in model.state_dict().items() if name not in own}
+    everything = {**buffers, **weights}
+    model.save_pretrained(folder, state_dict=everything, max_shard_size="1TB")  # one file
+    config = json.loads((folder / "config.json").read_bytes())
+    config["dtype"] = "float32"  # and not what the products were in
+    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+
+
+def undecayed(model: PreTrainedModel) -> set[str]:
+    """Return the parameters that weight decay spares: embeddings, norms and biases."""
     embeddings = {
         id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)
     }
-    decayed: list[nn.Parameter] = []
-    spared: list[nn.Parameter] = []
-    for parameter in model.parameters():
-        spares = parameter.ndim < 2 or id(parameter) in embeddings
-        (spared if spares else decayed).append(parameter)
-    return [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": spared, "weight_decay": 0.0},
-    ]
+    return {
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.ndim < 2 or id(parameter) in embeddings
+    }

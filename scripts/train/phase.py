@@ -11,9 +11,10 @@ import shutil
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from safetensors.torch import save_file
 from torch.utils import deterministic
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
@@ -23,19 +24,21 @@ from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.code import code_hash
 from scripts.common.command import parse_settings, parser, run
 from scripts.common.config.base import Name
-from scripts.common.config.train import Architecture, Optimizer, Rope, Scheduling
+from scripts.common.config.train import Architecture, Engine, Optimizer, Rope, Scheduling, Spikes
 from scripts.common.errors import UserError
 from scripts.common.quantity import Tokens
 from scripts.train import model as models
+from scripts.train.backends.plain import PlainBackend
 from scripts.train.batches import Batches, Order, SourceShard
+from scripts.train.blocks import prepare_blocks
 from scripts.train.course import Clock, Course
-from scripts.train.loop import Trainer, adamw
+from scripts.train.loop import Trainer
+from scripts.train.ranks import Ranks
 from scripts.train.state import (
     RunFolder,
     TrainState,
-    load_optimizer,
+    inherit_moments,
     remove_runs,
-    save_optimizer,
     sole_writer,
     write_metrics,
 )
@@ -43,6 +46,8 @@ from scripts.train.state import (
 log = logging.getLogger(__name__)
 
 MODULE = "scripts.train.phase"
+# Activations of more tokens than this at a time fall out of the CPU's caches, or of a GPU's memory.
+_MICRO_BATCH_TOKENS = {"cpu": 4096, "cuda": 16_384}
 
 
 class Settings(Scheduling):
@@ -52,11 +57,14 @@ class Settings(Scheduling):
     tokenizer: Name
     rope: Rope | None
     optimizer: Optimizer
+    spikes: Spikes
+    precision: Literal["fp32", "bf16", "fp8"] | None
+    engine: Engine
     checkpoint_tokens: Tokens
 
     def decisive(self) -> dict[str, Any]:
         """The settings that the outcome depends on, with the bytes of a base checkpoint."""
-        values = self.model_dump(mode="json", exclude={"checkpoint_tokens"})
+        values = self.model_dump(mode="json", exclude={"checkpoint_tokens", "engine"})
         if self.model is not None and self.model.path is not None:
             values["base"] = _checkpoint_hashes(Path(self.model.path))
         return values
@@ -95,36 +103,52 @@ class Inputs:
 def build(draft: Draft, phase: str, inputs: Inputs, settings: Settings, runs: RunFolder) -> None:
     """Train ``phase`` into ``draft``, with checkpoints in ``runs``.
 
-    Raises UserError for inputs that do not fit together and for a loss that is not finite;
-    SystemExit with status 75 once it has saved its state upon SIGTERM or SIGUSR1.
+    Raises UserError for inputs that do not fit together and for steps that cannot be taken;
+    SystemExit with status 75 once it has saved its state because it was told to stop.
     """
-    device = _prepare_torch()
+    device = _prepare_torch(settings.engine.deterministic)
     batches = Batches(inputs.order, inputs.tokens)
     state = _start(inputs, settings, device)
     if runs.resume(state):
         log.info("%s: goes on from step %d", phase, state.step)
-    Trainer(state, batches, inputs.course, settings.optimizer, name=phase).run(
-        runs.save, settings.checkpoint_tokens
-    )
+    micro_batch = settings.engine.micro_batch_tokens or _MICRO_BATCH_TOKENS[device.type]
+    Trainer(
+        state,
+        batches,
+        inputs.course,
+        settings.spikes,
+        z_loss=settings.optimizer.z_loss,
+        micro_batch_tokens=micro_batch,
+        name=phase,
+    ).run(runs.save, settings.checkpoint_tokens)
     _write(draft, state, inputs.tokenizer, _trainer_record(state, inputs))
 
 
-def _prepare_torch() -> torch.device:
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products
-    torch.use_deterministic_algorithms(True)
-    # Filling fresh memory would only guard against reads of it, at a quarter of the speed.
-    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+def _prepare_torch(deterministic_gpu: bool) -> torch.device:
+    """Return the device to train on; a CPU gives the same bits each time, a GPU if it shall."""
     torch.manual_seed(0)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = Ranks.of_launcher().device
+    if device.type == "cpu" or deterministic_gpu:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+        # Filling fresh memory would only guard against reads of it, at a quarter of the speed.
+        deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    return device
 
 
 def _start(inputs: Inputs, settings: Settings, device: torch.device) -> TrainState:
     model = _model(inputs, settings)
     model.to(device)  # type: ignore[arg-type]  # transformers decorates it beyond mypy
-    state = TrainState(model, adamw(model, settings.optimizer))
+    state = TrainState(PlainBackend(model, settings.optimizer, _precision(settings, device)))
+    prepare_blocks(model, settings.engine.recompute, compiled=settings.engine.compile)
     if inputs.parent is not None and settings.inherit.optimizer:
-        load_optimizer(model, state.optimizer, inputs.parent.member("optimizer.safetensors"))
+        inherit_moments(state.backend, inputs.parent.member("optimizer.safetensors").parent)
     return state
+
+
+def _precision(settings: Settings, device: torch.device) -> torch.dtype:
+    chosen = settings.precision or ("bf16" if device.type == "cuda" else "fp32")
+    return {"fp32": torch.float32, "bf16": torch.bfloat16}[chosen]
 
 
 def _model(inputs: Inputs, settings: Settings) -> PreTrainedModel:
@@ -153,14 +177,15 @@ def _trainer_record(state: TrainState, inputs: Inputs) -> dict[str, Any]:
 def _write(draft: Draft, state: TrainState, tokenizer: Artifact, record: dict[str, Any]) -> None:
     for name in tokenizer.content["members"]:
         shutil.copyfile(tokenizer.member(name), draft.path(name))
-    state.model.save_pretrained(draft.folder, max_shard_size="1TB")  # one model.safetensors
-    save_optimizer(state.model, state.optimizer, draft.path("optimizer.safetensors"))
+    models.save(state.backend.model, dict(state.backend.weights()), draft.folder)
+    save_file(dict(state.backend.moments()), draft.path("optimizer.safetensors"))
     draft.path("trainer.json").write_text(canonical.dumps(record) + "\n")
     write_metrics(state.metrics, draft.path("metrics.jsonl"))
     draft.counts = {
         **record,
         "loss": state.metrics[-1]["loss"],
-        "parameters": sum(parameter.numel() for parameter in state.model.parameters()),
+        "parameters": sum(parameter.numel() for parameter in state.backend.model.parameters()),
+        "skipped_steps": sum("skipped" in step for step in state.metrics),
     }
 
 

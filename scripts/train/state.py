@@ -10,100 +10,112 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
-from torch.optim import Optimizer
-from transformers import PreTrainedModel
 
 from scripts.common import canonical
 from scripts.common.errors import UserError
 from scripts.common.files import sync
+from scripts.train.backends import Backend
+from scripts.train.ranks import Ranks
 
 log = logging.getLogger(__name__)
 
 _RUN_PREFIX = ".run-"
 _STEP_PREFIX = "step-"
-_RNG = "rng."  # no parameter's name starts like this: they start with a module's
+_WEIGHTS, _MOMENTS, _RNG = "model", "optimizer", "rng"  # what checkpoints' files begin with
 
 
 @dataclass
 class TrainState:
     """A run between two steps. ``tokens`` are the phase's; one of ``metrics`` is one step's."""
 
-    model: PreTrainedModel
-    optimizer: Optimizer
+    backend: Backend
     step: int = 0
     tokens: int = 0
     metrics: list[dict[str, Any]] = field(default_factory=list)
 
     def save(self, folder: Path) -> None:
-        """Write all of it into ``folder``."""
-        parameters = {name: value.detach() for name, value in self.model.named_parameters()}
-        save_file(parameters, folder / "model.safetensors")
-        save_optimizer(self.model, self.optimizer, folder / "optimizer.safetensors", _rng())
-        write_metrics(self.metrics, folder / "metrics.jsonl")
-        progress = {"step": self.step, "tokens": self.tokens}
-        (folder / "trainer.json").write_text(canonical.dumps(progress) + "\n")
+        """Write this process's part of it into ``folder``, to stay there."""
+        ranks = self.backend.ranks
+        parts = {
+            _WEIGHTS: _every(self.backend.weights(), ranks),
+            _MOMENTS: _every(self.backend.moments(), ranks),
+            _RNG: _rng(),
+        }
+        for prefix, tensors in parts.items():
+            file = folder / f"{prefix}-{ranks.rank:05d}.safetensors"
+            save_file(tensors, file)
+            sync(file)
+        if ranks.first:
+            write_metrics(self.metrics, folder / "metrics.jsonl")
+            progress = {"step": self.step, "tokens": self.tokens}
+            (folder / "trainer.json").write_text(canonical.dumps(progress) + "\n")
 
     def restore(self, folder: Path) -> None:
-        """Take up what ``save`` wrote; raises UserError for a damaged folder."""
+        """Take up what any number of processes wrote; raises UserError for a damaged folder."""
         try:
-            weights = load_file(folder / "model.safetensors")
-            with torch.no_grad():
-                for name, parameter in self.model.named_parameters():
-                    parameter.copy_(weights[name])
-            rng = load_optimizer(self.model, self.optimizer, folder / "optimizer.safetensors")
+            self.backend.load_weights(SavedTensors(folder, _WEIGHTS))
+            moments = SavedTensors(folder, _MOMENTS)
+            if moments:  # there are none before a first step is taken
+                self.backend.load_moments(moments)
             progress = json.loads((folder / "trainer.json").read_bytes())
             lines = (folder / "metrics.jsonl").read_text().splitlines()
             self.metrics = [json.loads(line) for line in lines]
             self.step, self.tokens = progress["step"], progress["tokens"]
+            _set_rng(SavedTensors(folder, _RNG))
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise UserError(
                 f"{folder} is no readable checkpoint ({error}): delete it to go on from the one "
                 "before, or from the start"
             ) from error
-        _set_rng(rng)
 
 
-def save_optimizer(
-    model: PreTrainedModel, optimizer: Optimizer, file: Path, extra: dict[str, Tensor] | None = None
-) -> None:
-    """Write the optimizer's tensors as ``{parameter}.{exp_avg|exp_avg_sq|step}``."""
-    tensors = {
-        f"{name}.{key}": value
-        for name, parameter in model.named_parameters()
-        for key, value in optimizer.state[parameter].items()
+class SavedTensors(Mapping[str, Tensor]):
+    """The tensors in all files ``{prefix}*.safetensors`` of a folder, read when asked for."""
+
+    def __init__(self, folder: Path, prefix: str) -> None:
+        self._file: dict[str, Any] = {}
+        for path in sorted(folder.glob(f"{prefix}*.safetensors")):
+            opened = safe_open(path, framework="pt")
+            self._file.update(dict.fromkeys(opened.keys(), opened))
+
+    def __getitem__(self, name: str) -> Tensor:
+        tensor: Tensor = self._file[name].get_tensor(name)
+        return tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._file)
+
+    def __len__(self) -> int:
+        return len(self._file)
+
+
+def inherit_moments(backend: Backend, folder: Path) -> None:
+    """Take up a parent phase's moments; raises UserError if they are of another model."""
+    try:
+        backend.load_moments(SavedTensors(folder, _MOMENTS))
+    except (KeyError, RuntimeError) as error:
+        raise UserError(
+            f"{folder}/{_MOMENTS}.safetensors is of another model than the weights beside it "
+            f"({error}): make the phase again"
+        ) from error
+
+
+def _every(tensors: Iterator[tuple[str, Tensor]], ranks: Ranks) -> dict[str, Tensor]:
+    """Return the tensors that are this process's to write: each ``ranks.world``-th."""
+    return {
+        name: tensor
+        for place, (name, tensor) in enumerate(tensors)
+        if place % ranks.world == ranks.rank
     }
-    save_file({**tensors, **(extra or {})}, file)
-
-
-def load_optimizer(model: PreTrainedModel, optimizer: Optimizer, file: Path) -> dict[str, Tensor]:
-    """Give the optimizer the tensors in ``file``; return those that are no parameter's.
-
-    Raises UserError where a parameter's are absent or of another shape.
-    """
-    tensors = load_file(file)
-    for name, parameter in model.named_parameters():
-        state = {
-            key: tensors.pop(f"{name}.{key}", None) for key in ("step", "exp_avg", "exp_avg_sq")
-        }
-        for key, value in state.items():
-            if value is None or (key != "step" and value.shape != parameter.shape):
-                raise UserError(
-                    f"{file}: no {key} of {name} with shape {tuple(parameter.shape)}; it is of "
-                    "another model: make it again"
-                )
-        optimizer.state[parameter] = {
-            key: value.to(parameter.device) for key, value in state.items() if value is not None
-        }
-    return tensors
 
 
 def write_metrics(metrics: list[dict[str, Any]], file: Path) -> None:
@@ -111,16 +123,16 @@ def write_metrics(metrics: list[dict[str, Any]], file: Path) -> None:
 
 
 def _rng() -> dict[str, Tensor]:
-    states = {f"{_RNG}cpu": torch.get_rng_state()}
+    states = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
-        states[f"{_RNG}cuda"] = torch.cuda.get_rng_state()
+        states["cuda"] = torch.cuda.get_rng_state()
     return states
 
 
-def _set_rng(states: dict[str, Tensor]) -> None:
-    torch.set_rng_state(states[f"{_RNG}cpu"])
-    if torch.cuda.is_available() and f"{_RNG}cuda" in states:
-        torch.cuda.set_rng_state(states[f"{_RNG}cuda"])
+def _set_rng(states: Mapping[str, Tensor]) -> None:
+    torch.set_rng_state(states["cpu"])
+    if torch.cuda.is_available() and "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"])
 
 
 class RunFolder:
@@ -130,15 +142,22 @@ class RunFolder:
         self.path = phase_folder / f"{_RUN_PREFIX}{key}"
 
     def save(self, state: TrainState) -> None:
-        """Add the checkpoint of ``state`` and drop the ones before it."""
+        """Add the checkpoint of ``state`` and drop the ones before it: all processes at once."""
         final = self.path / f"{_STEP_PREFIX}{state.step:09d}"
         partial = self.path / ".partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+        ranks = state.backend.ranks
+        if ranks.first:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+        ranks.wait()
         state.save(partial)
-        for file in partial.iterdir():
-            sync(file)
-        sync(partial)
+        ranks.wait()
+        if ranks.first:
+            self._finish(partial, final)
+
+    def _finish(self, partial: Path, final: Path) -> None:
+        for file in (partial / "metrics.jsonl", partial / "trainer.json", partial):
+            sync(file)  # processes have synced their own tensors
         partial.rename(final)
         sync(self.path)
         for older in self._checkpoints():

@@ -11,6 +11,7 @@ import pytest
 
 from scripts.common import layout, tables
 from scripts.common.artifact import Artifact, Draft, make
+from scripts.common.config.train import Engine
 
 VOCABULARY = 40
 CONTEXT = 16
@@ -72,6 +73,9 @@ def phase_settings(**changes: Any) -> dict[str, Any]:
         "optimizer": {
             "weight_decay": 0.1, "beta1": 0.9, "beta2": 0.95, "clip_norm": 1.0, "z_loss": 1e-4,
         },
+        "spikes": {"window": 128, "deviations": 6.0, "in_a_row": 10},
+        "precision": None,
+        "engine": Engine().model_dump(mode="json"),
         "checkpoint_tokens": 128,
         **changes,
     }  # fmt: skip

@@ -156,7 +156,7 @@ def test_a_damaged_checkpoint_is_named(run_phase: Run, monkeypatch: pytest.Monke
         patched.setattr(phase, "_write", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             run_phase()
-    (file,) = FOLDER.glob(".run-*/step-*/model.safetensors")
+    (file,) = FOLDER.glob(".run-*/step-*/model-00000.safetensors")
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(UserError, match="step-000000008 is no readable checkpoint"):
         run_phase()
@@ -292,18 +292,18 @@ def test_a_phase_may_start_from_a_checkpoint_folder(run_phase: Run, world: Path)
         run_phase(model=architecture, lr="Constant(0)")
 
 
-def test_micro_batches_add_up_to_the_batch(run_phase: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_micro_batches_add_up_to_the_batch(run_phase: Run) -> None:
     whole = metrics(run_phase())
     shutil.rmtree(FOLDER)
-    monkeypatch.setattr(loop, "_MICRO_BATCH_TOKENS", {"cpu": CONTEXT, "cuda": CONTEXT})
-    parts = metrics(run_phase())
+    parts = metrics(run_phase(engine={"micro_batch_tokens": CONTEXT}))
     for one, other in zip(whole, parts, strict=True):
         assert other == pytest.approx(one, rel=2e-5)
 
 
-def test_a_loss_that_is_not_finite_names_the_step(run_phase: Run) -> None:
-    with pytest.raises(UserError, match=r"phase base, step [2-9]: loss .*lower `lr`"):
-        run_phase(lr="Constant(1e30)")
+def test_steps_that_are_not_finite_are_skipped_and_then_end_the_run(run_phase: Run) -> None:
+    spikes = {"window": 4, "deviations": None, "in_a_row": 3}
+    with pytest.raises(UserError, match=r"step [4-6]: 3 steps in a row .* loss is nan"):
+        run_phase(lr="Constant(1e30)", spikes=spikes)
 
 
 def test_a_second_writer_is_refused(run_phase: Run) -> None:
@@ -315,3 +315,29 @@ def test_a_second_writer_is_refused(run_phase: Run) -> None:
 def test_a_root_phase_without_a_model_is_refused(run_phase: Run) -> None:
     with pytest.raises(UserError, match="`model` for a phase that has none"):
         run_phase(model=None)
+
+
+def test_a_step_that_is_not_taken_changes_nothing_but_the_count(
+    run_phase: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rule that takes less than the mean finds spikes among ordinary steps."""
+    take, changed = loop.Trainer.step, []
+
+    def watched(self: loop.Trainer) -> None:
+        before = state(self)
+        take(self)
+        changed.append(before != state(self))
+
+    def state(trainer: loop.Trainer) -> dict[str, bytes]:
+        backend = trainer.state.backend
+        return {
+            name: value.detach().numpy().tobytes()
+            for name, value in (*backend.weights(), *backend.moments())
+        }
+
+    monkeypatch.setattr(loop.Trainer, "step", watched)
+    steps = metrics(run_phase(spikes={"window": 2, "deviations": 0.1, "in_a_row": 9}))
+    skipped = ["skipped" in step for step in steps]
+    assert 0 < sum(skipped) < 8
+    assert changed == [not one for one in skipped]
+    assert [step["tokens"] for step in steps] == [64 * step for step in range(1, 11)]

@@ -32,6 +32,36 @@ class Optimizer(Model):
     z_loss: Annotated[float, Field(ge=0)] = 0.0
 
 
+class Spikes(Model):
+    """Which optimizer steps are not taken: their tokens count as seen, their gradient is dropped.
+
+    Those whose loss or gradient norm is not finite, or lies more than ``deviations`` standard
+    deviations above the mean of the last ``window`` steps that were taken; before there are as many
+    in the phase, only the former. ``in_a_row`` such steps end the run.
+    """
+
+    window: Annotated[int, Field(gt=1)] = 128
+    deviations: Annotated[float, Field(gt=0)] | None = 6.0  # none: only what is not finite
+    in_a_row: Annotated[int, Field(gt=0)] = 10
+
+
+class Engine(Model):
+    """How a phase is computed. What is computed is the same but for rounding.
+
+    ``processes`` of a node, with one GPU each where there are any, train by DeepSpeed; one alone,
+    without ``zero``, by plain torch.
+    """
+
+    processes: Annotated[int, Field(gt=0)] = 1
+    zero: Literal[0, 1, 2, 3] | None = None  # the ZeRO stage; 1 unless given for several processes
+    offload: bool = False  # moments and fp32 weights in the host's memory
+    sequence_ranks: Annotated[int, Field(gt=0)] = 1  # that share each row (Ulysses)
+    micro_batch_tokens: Tokens | None = None  # at a time on a process; none: by the device
+    recompute: Literal["nothing", "cheap", "blocks"] = "nothing"  # in the backward pass
+    compile: bool = True  # blocks, on a GPU
+    deterministic: bool = True  # also on a GPU, where it costs some speed
+
+
 class Rope(Model):
     """Adjusted base frequency (survey, section 8.4.1): a larger RoPE base for a longer context."""
 
@@ -106,6 +136,9 @@ class Phase(Scheduling):
     max_epochs: Annotated[float, Field(gt=0)] = 1.0
     seed: int = 0
     optimizer: Optimizer = Optimizer()
+    spikes: Spikes = Spikes()
+    precision: Literal["fp32", "bf16", "fp8"] | None = None  # none: bf16 on a GPU, else fp32
+    engine: Engine = Engine()
     checkpoint_tokens: Tokens = 1_000_000
 
     @model_validator(mode="after")
