@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Files with compiled functions: compiled when first imported, then cached beside them.
 KERNELS := $(shell grep -rl --include='*.py' '^@njit' scripts)
 
-.PHONY: demo test lint format schema kernels bench-curation lock clean
+.PHONY: demo test lint format schema kernels bench-curation bench-train lock clean
 
 demo: kernels
 	$(BIN)/snakemake --profile profiles/local
@@ -39,6 +39,10 @@ kernels: .venv/kernels
 # One table: each of curation's stages beside its peers, on one core.
 bench-curation: .venv-bench/complete
 	.venv-bench/bin/python -m tests.benchmarks.curation
+
+# One table: training on all cores of a CPU beside its peers, best on a machine that does nothing else.
+bench-train: kernels
+	$(BIN)/python -m tests.benchmarks.train
 
 .venv-bench/complete: requirements.lock tests/benchmarks/requirements.txt
 	rm -rf .venv-bench

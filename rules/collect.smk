@@ -18,7 +18,7 @@ rule collect_documents:
         settings=lambda wildcards: settings(
             {
                 "source": cfg.sources[wildcards.source].model_dump(mode="json"),
-                "heldout": cfg.heldout.model_dump(mode="json"),
+                "heldout": cfg.heldout.model_dump(include={"fraction"}),
             }
         ),
     shell:

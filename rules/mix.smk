@@ -7,12 +7,14 @@ include: "inputs/mix.smk"
 rule mix_order:
     input:
         tokens=mixed_tokens,
-        parent=parent_order,
+        before=orders_before,
         code=program("scripts.mix.order"),
     output:
         layout.order("{phase}"),
     log:
         "results/logs/mix_order/{phase}.log",
+    wildcard_constraints:
+        phase="|".join(cfg.trained()),
     conda:
         "../envs/curate.yaml"
     params:

@@ -1,5 +1,6 @@
 """One HTML page that tells what went in, what was trained and what came of it."""
 
+from scripts.common.config.train import Merge
 from scripts.report.training import ReportedPhase, with_ancestors
 
 reported_phases = with_ancestors(cfg.evaluate.phases, cfg.phases)
@@ -18,7 +19,7 @@ rule report_page:
             for rater in cfg.raters_of(source)
             for content in each_shard(layout.attributes, [source], name=rater)
         ],
-        orders=[layout.order(phase) for phase in reported_phases],
+        orders=[layout.order(phase) for phase in reported_phases if phase in cfg.trained()],
         phases=[layout.phase(phase) for phase in reported_phases],
         evaluations=[
             layout.evaluation(phase, task)
@@ -50,7 +51,9 @@ rule report_page:
                     for name, source in cfg.sources.items()
                 },
                 "phases": {
-                    name: phase.model_dump(include=set(ReportedPhase.model_fields))
+                    name: phase.model_dump(
+                        include={*ReportedPhase.model_fields, *Merge.model_fields}
+                    )
                     for name, phase in cfg.phases.items()
                 },
                 "evaluate": cfg.evaluate.model_dump(mode="json"),

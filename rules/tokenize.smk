@@ -51,3 +51,27 @@ rule tokenize_tokens:
         "RAYON_NUM_THREADS={threads} python -m scripts.tokenize.tokens"
         " --source {wildcards.source} --shard {wildcards.shard}"
         " --settings {params.settings:q} 2>&1 | tee {log}"
+
+
+rule tokenize_heldout:
+    input:
+        documents=each_shard(layout.documents),
+        tokenizer=layout.tokenizer(cfg.tokenizer.name),
+        code=program("scripts.tokenize.heldout"),
+    output:
+        layout.heldout_tokens(cfg.tokenizer.name),
+    log:
+        "results/logs/tokenize_heldout.log",
+    conda:
+        "../envs/curate.yaml"
+    params:
+        settings=settings(
+            {
+                "tokenizer": cfg.tokenizer.name,
+                "domains": {name: source.domain for name, source in cfg.sources.items()},
+                "shards": cfg.source_shards(),
+                "sample_bytes": cfg.heldout.sample_bytes,
+            }
+        ),
+    shell:
+        "python -m scripts.tokenize.heldout --settings {params.settings:q} 2>&1 | tee {log}"

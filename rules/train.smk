@@ -1,4 +1,7 @@
-"""A run is a tree of phases: each trains from its parent's weights, moments and LR."""
+"""A run is a tree of phases: each trains from its parent's weights, moments and LR.
+
+Branches come together again in merges: phases that are the mean of others' weights.
+"""
 
 
 include: "inputs/train.smk"
@@ -9,6 +12,7 @@ rule train_phase:
         order=layout.order("{phase}"),
         origin=train_origin,
         tokenizer=layout.tokenizer(cfg.tokenizer.name),
+        heldout=train_heldout,
         tokens=lambda wildcards: each_shard(
             layout.tokens,
             cfg.sources_of_mixture(cfg.phases[wildcards.phase].mixture),
@@ -19,11 +23,37 @@ rule train_phase:
         layout.phase("{phase}"),
     log:
         "results/logs/train_phase/{phase}.log",
+    wildcard_constraints:
+        phase="|".join(cfg.trained()),
     conda:
         "../envs/train.yaml"
     threads: 2
+    resources:
+        gpu=lambda wildcards: cfg.phases[wildcards.phase].engine.processes,
     params:
         settings=train_settings,
+        launcher=train_launcher,
     shell:  # threads that wait by spinning lose several times the speed on a busy machine
-        "OMP_WAIT_POLICY=PASSIVE python -m scripts.train.phase --phase {wildcards.phase}"
+        "OMP_WAIT_POLICY=PASSIVE python {params.launcher} -m scripts.train.phase"
+        " --phase {wildcards.phase}"
         " --settings {params.settings:q} 2>&1 | tee {log}"
+
+
+rule merge_phases:
+    input:
+        phases=merged_phases,
+        tokenizer=layout.tokenizer(cfg.tokenizer.name),
+        code=program("scripts.train.merge"),
+    output:
+        layout.phase("{phase}"),
+    log:
+        "results/logs/merge_phases/{phase}.log",
+    wildcard_constraints:
+        phase="|".join(cfg.merges()) or "none",
+    conda:
+        "../envs/train.yaml"
+    params:
+        settings=merge_settings,
+    shell:
+        "python -m scripts.train.merge --phase {wildcards.phase} --settings {params.settings:q}"
+        " 2>&1 | tee {log}"

@@ -1,14 +1,16 @@
 """What the rules of `mix` need to know of the configuration: their inputs and settings."""
 
+from scripts.common.config.phases import trained_origins
+
 
 def mixed_tokens(wildcards):
     sources = cfg.sources_of_mixture(cfg.phases[wildcards.phase].mixture)
     return each_shard(layout.tokens, sources, tokenizer_name=cfg.tokenizer.name)
 
 
-def parent_order(wildcards):
-    parent = cfg.phases[wildcards.phase].parent
-    return [] if parent is None else layout.order(parent)
+def orders_before(wildcards):
+    """The orders that a phase's goes on from: its parent's, or those of the phases in a merge."""
+    return list(map(layout.order, trained_origins(cfg.phases, wildcards.phase)))
 
 
 def order_settings(wildcards):
@@ -19,6 +21,7 @@ def order_settings(wildcards):
         {
             **{key: getattr(phase, key) for key in keys},
             "inherit": {"clock": phase.inherit.clock},
+            "follows": trained_origins(cfg.phases, wildcards.phase),
             "tokenizer": cfg.tokenizer.name,
             "mixture": cfg.mixtures[phase.mixture],
             "sources": {

@@ -11,8 +11,23 @@ def train_settings(wildcards):
             **phase.model_dump(mode="json", exclude={"mixture", "max_epochs", "seed"}),
             "model": cfg.model.model_dump(mode="json") if phase.parent is None else None,
             "tokenizer": cfg.tokenizer.name,
+            "tracking": cfg.tracking.model_dump(mode="json"),
         }
     )
+
+
+def train_launcher(wildcards):
+    """What starts a phase's processes, where they are several or one needs DeepSpeed."""
+    engine = cfg.phases[wildcards.phase].engine
+    if engine.processes == 1 and engine.stage == 0:
+        return ""
+    return f"-m torch.distributed.run --standalone --nproc-per-node {engine.processes}"
+
+
+def train_heldout(wildcards):
+    """The held-out text that a phase is measured on, if it is."""
+    measured = cfg.phases[wildcards.phase].heldout_tokens is not None
+    return [layout.heldout_tokens(cfg.tokenizer.name)] if measured else []
 
 
 def train_origin(wildcards):
@@ -21,6 +36,15 @@ def train_origin(wildcards):
     if parent is not None:
         return [layout.phase(parent)]
     return [f"{cfg.model.path}/config.json"] if cfg.model.path else []
+
+
+def merged_phases(wildcards):
+    return list(map(layout.phase, cfg.phases[wildcards.phase].origins))
+
+
+def merge_settings(wildcards):
+    merge = cfg.phases[wildcards.phase].merge
+    return settings({"merge": merge, "tokenizer": cfg.tokenizer.name})
 
 
 def check_schedules(cfg):

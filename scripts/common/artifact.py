@@ -10,7 +10,7 @@ import errno
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,22 @@ class Draft:
         return sorted(file.relative_to(self.folder).as_posix() for file in files)
 
 
+@dataclass(frozen=True)
+class Observing:
+    """What is measured while an artifact is made, and decides nothing but the record of it.
+
+    An artifact is not made anew for another ``settings`` or other ``inputs`` of this kind: it keeps
+    the record that it has, and says in its manifest what that was measured by.
+    """
+
+    settings: Any
+    inputs: Sequence[Path]
+
+    def record(self) -> dict[str, Any]:
+        """Return what manifests say of it; raises UserError for inputs that are missing."""
+        return {"inputs": _digests(self.inputs), "settings": self.settings}
+
+
 def make(
     build: Callable[[Draft], None],
     *,
@@ -116,6 +132,7 @@ def make(
     settings: Any,
     inputs: Iterable[Path],
     loads: Iterable[str] = (),
+    observing: Observing | None = None,
 ) -> Artifact:
     """Make the artifact at ``output`` (its ``content.json``) by ``build``, or keep it as it is.
 
@@ -126,11 +143,12 @@ def make(
     """
     manifest = {
         "code": code_hash(module, *loads),
-        "inputs": {path.as_posix(): _whole(path).digest for path in sorted(inputs)},
+        "inputs": _digests(inputs),
         "module": module,
         "settings": settings,
     }
-    if kept := _kept(output, manifest):
+    observed = {} if observing is None else {"observing": observing.record()}
+    if kept := _kept(output, manifest, observed):
         log.info("%s: kept, same inputs, settings and code as when it was made", output.parent)
         return kept
     attempt = provenance.start()
@@ -141,7 +159,7 @@ def make(
         draft = Draft(partial)
         build(draft)
         content = _content(draft)
-        _publish(draft, output, {**manifest, "content": content}, attempt)
+        _publish(draft, output, {**manifest, **observed, "content": content}, attempt)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(
@@ -152,6 +170,10 @@ def make(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return Artifact.load(output)
+
+
+def _digests(inputs: Iterable[Path]) -> dict[str, str]:
+    return {path.as_posix(): _whole(path).digest for path in sorted(inputs)}
 
 
 def _whole(path: Path) -> Artifact:
@@ -183,11 +205,12 @@ def _publish(draft: Draft, output: Path, manifest: dict[str, Any], attempt: dict
     write_text(output, canonical.dumps(manifest["content"]) + "\n")
 
 
-def _kept(output: Path, wanted: Mapping[str, Any]) -> Artifact | None:
+def _kept(output: Path, wanted: Mapping[str, Any], observed: Mapping[str, Any]) -> Artifact | None:
     """Return the artifact that is already there if ``wanted`` made it and it is intact."""
     try:
         manifest = json.loads((output.parent / layout.MANIFEST).read_bytes())
         content = manifest.pop("content")
+        before = {"observing": manifest.pop("observing")} if "observing" in manifest else {}
     except (OSError, ValueError, KeyError, AttributeError):
         return None
     if canonical.dumps(manifest) != canonical.dumps(wanted):
@@ -198,5 +221,12 @@ def _kept(output: Path, wanted: Mapping[str, Any]) -> Artifact | None:
     except UserError as error:
         log.warning("%s", error)
         return None
+    if canonical.dumps(before) != canonical.dumps(observed):
+        log.info(
+            "%s: what is measured while it is made has changed, which is no reason to make it "
+            "again: delete %s to have it measured so",
+            output.parent,
+            output.parent,
+        )
     write_text(output, canonical.dumps(content) + "\n")
     return artifact

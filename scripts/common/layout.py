@@ -83,6 +83,10 @@ def tokens(tokenizer_name: str, source: str, shard: str | int) -> Path:
     return _artifact("tokens", tokenizer_name, source, shard)
 
 
+def heldout_tokens(tokenizer_name: str) -> Path:
+    return _artifact("heldout_tokens", tokenizer_name)
+
+
 def order(phase: str) -> Path:
     return _artifact("orders", phase)
 

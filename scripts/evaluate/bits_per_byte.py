@@ -8,18 +8,15 @@ that every token counts once. Bytes, unlike tokens, compare models of different 
 import logging
 import math
 
-from scripts.common import layout
+from scripts.common import heldout, layout
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.command import parse_settings, parser, run
 from scripts.common.config.base import Model, Name
 from scripts.common.config.evaluate import BitsPerByteTask
 from scripts.common.errors import UserError
-from scripts.evaluate import checkpoint, heldout, scores
+from scripts.evaluate import checkpoint, scores
 
 log = logging.getLogger(__name__)
-
-# Only the head of a document is scored: in a ratio of sums, one long file would outweigh the rest.
-HEAD_BYTES = 4096
 
 
 class Settings(Model):
@@ -40,7 +37,7 @@ def build(draft: Draft, phase: Artifact, settings: Settings) -> None:
     ]
     _check_domains(documents, settings)
     found = checkpoint.load(phase)
-    heads = [head(document.text) for document in documents]
+    heads = [heldout.head(document.text) for document in documents]
     bits = document_bits(found, heads)
     scores.write(
         [
@@ -58,19 +55,9 @@ def build(draft: Draft, phase: Artifact, settings: Settings) -> None:
     )
 
 
-def head(text: str, limit: int = HEAD_BYTES) -> str:
-    """Return the longest beginning of ``text`` that has at most ``limit`` bytes in UTF-8."""
-    return text.encode()[:limit].decode(errors="ignore")
-
-
-def windows(tokens: list[int], context: int) -> list[list[int]]:
-    """Cut a document, prefix first, into windows of which each token but the first is predicted."""
-    return [tokens[start : start + context + 1] for start in range(0, len(tokens) - 1, context)]
-
-
 def document_bits(found: checkpoint.Checkpoint, texts: list[str]) -> list[float]:
     """Return the bits that the model needs for each text."""
-    cut = [windows(found.encode(text), found.context) for text in texts]
+    cut = [heldout.windows(found.encode(text), found.context) for text in texts]
     losses = iter(checkpoint.token_losses(found.model, [one for group in cut for one in group]))
     return [sum(float(next(losses).sum()) for _ in group) / math.log(2) for group in cut]
 

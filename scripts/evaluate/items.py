@@ -13,14 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from scripts.common import canonical, layout
+from scripts.common import canonical, heldout, layout
 from scripts.common.artifact import Draft, make
 from scripts.common.command import parse_settings, parser, run
 from scripts.common.config.base import Model, Name
 from scripts.common.config.evaluate import ItemsTask
 from scripts.common.errors import UserError
-from scripts.evaluate import heldout
-from scripts.evaluate.heldout import Document
+from scripts.common.heldout import Document
 
 log = logging.getLogger(__name__)
 

@@ -11,13 +11,13 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts.common import layout
+from scripts.common import heldout, layout
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.command import parse_settings, parser, run
 from scripts.common.config.base import Model, Name
 from scripts.common.config.evaluate import PositionLossTask
 from scripts.common.errors import UserError
-from scripts.evaluate import checkpoint, heldout, scores
+from scripts.evaluate import checkpoint, scores
 
 log = logging.getLogger(__name__)
 

@@ -2,13 +2,15 @@
 
 The weights hold to the token over the phase, and to half a document at any point in it. Every
 source's stream goes on where the phase's parent left it, so no token is read again before all of
-its source's tokens have been. No token is copied: a row names stretches of the tokens artifacts.
+its source's tokens have been; behind a merge, where the merged phases together left it. No token is
+copied: a row names stretches of the tokens artifacts.
 """
 
 import logging
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,7 +26,7 @@ from scripts.common.errors import UserError
 from scripts.common.token_store import TokenStore
 from scripts.mix.pack import Segments, cut, interleave
 from scripts.mix.shares import apportion, source_shares
-from scripts.mix.stream import Cursor, Documents, Pieces, take, tokens_read
+from scripts.mix.stream import Cursor, Documents, Pieces, joined, take, tokens_read
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +47,7 @@ class MixedSource(Model):
 
 
 class Settings(Batching):
+    follows: list[Name]  # whose orders it goes on from: its parent, or what that merges
     tokenizer: Name
     mixture: dict[Name, Fraction]
     sources: dict[Name, MixedSource]  # those the mixture may draw on
@@ -56,17 +59,19 @@ def build(
     draft: Draft,
     phase: str,
     documents: Mapping[str, Documents],
-    parent: Artifact | None,
+    before: Sequence[Artifact],
     settings: Settings,
 ) -> None:
     """Write ``segments.parquet`` of ``phase`` over the sources' ``documents``.
 
-    Raises UserError where the mixture asks for more than the sources have in ``max_epochs``.
+    ``before`` are the orders that it goes on from. Raises UserError where the mixture asks for more
+    than the sources have in ``max_epochs``.
     """
-    plan = _plan(phase, parent, settings)
+    clock = _clock(phase, before, settings)
+    plan = _plan(phase, clock, settings)
     targets = _targets(phase, documents, plan, settings)
-    cursors = _parent_cursors(parent)
-    epochs = dict(parent.counts["epochs"]) if parent else {}
+    cursors = _cursors(before)
+    epochs = _epochs_before(before)
     streams = {}
     for source, wanted in targets.items():
         cursor = _cursor(cursors, documents[source])
@@ -76,7 +81,7 @@ def build(
     draft.counts.update(
         batch_tokens=settings.batch_tokens,
         batches=len(plan),
-        clock=settings.tokens + (_clock(parent) if settings.inherit.clock else 0),
+        clock=clock + settings.tokens,
         context=settings.context,
         cursors={source: cursor.model_dump() for source, cursor in sorted(cursors.items())},
         epochs=epochs,
@@ -88,16 +93,24 @@ def build(
     log.info("%s: %s tokens in %s rows: %s", phase, f"{plan.tokens:,}", f"{plan.rows:,}", split)
 
 
-def _plan(phase: str, parent: Artifact | None, settings: Settings) -> BatchPlan:
+def _clock(phase: str, before: Sequence[Artifact], settings: Settings) -> int:
+    """Return how many tokens the phase's clock has counted when it begins."""
+    if not settings.inherit.clock:
+        return 0
+    clocks = {int(order.counts["clock"]) for order in before}
+    if len(clocks) > 1:
+        raise UserError(
+            f"phases.{phase}.inherit.clock: the phases merged in its parent are at different "
+            f"tokens, {sorted(clocks)}: leave it out"
+        )
+    return clocks.pop()
+
+
+def _plan(phase: str, clock: int, settings: Settings) -> BatchPlan:
     try:
-        return settings.plan(_clock(parent))
+        return settings.plan(clock)
     except UserError as error:
         raise UserError(f"phases.{phase}.{error}") from None
-
-
-def _clock(parent: Artifact | None) -> int:
-    """Return how many tokens the clock that a phase may inherit has counted."""
-    return int(parent.counts["clock"]) if parent else 0
 
 
 def _targets(
@@ -113,9 +126,29 @@ def _targets(
     return {name: tokens for name, tokens in apportion(shares, plan.tokens).items() if tokens}
 
 
-def _parent_cursors(parent: Artifact | None) -> dict[str, Cursor]:
-    counts: Mapping[str, Any] = parent.counts if parent else {"cursors": {}}
-    return {name: Cursor.model_validate(cursor) for name, cursor in counts["cursors"].items()}
+def _cursors(before: Sequence[Artifact]) -> dict[str, Cursor]:
+    """Return where the orders before a phase's left each source that they have read."""
+    found: defaultdict[str, list[Cursor]] = defaultdict(list)
+    for order in before:
+        for source, cursor in order.counts["cursors"].items():
+            found[source].append(Cursor.model_validate(cursor))
+    for source, cursors in found.items():
+        sizes = {cursor.epoch_tokens for cursor in cursors}
+        if len(sizes) > 1:
+            raise UserError(
+                f"source {source!r} had {' and '.join(map(str, sorted(sizes)))} tokens in the "
+                "orders of the merged phases: make these orders again"
+            )
+    return {source: joined(cursors) for source, cursors in found.items()}
+
+
+def _epochs_before(before: Sequence[Artifact]) -> dict[str, float]:
+    """Return how often each source has been read, by the merged phase that read it the most."""
+    epochs: dict[str, float] = {}
+    for order in before:
+        for source, count in order.counts["epochs"].items():
+            epochs[source] = max(count, epochs.get(source, 0.0))
+    return epochs
 
 
 def _cursor(cursors: Mapping[str, Cursor], documents: Documents) -> Cursor:
@@ -171,19 +204,19 @@ def main() -> None:
         name: [layout.tokens(settings.tokenizer, name, shard) for shard in range(source.shards)]
         for name, source in sorted(settings.sources.items())
     }
-    parent = [] if settings.parent is None else [layout.order(settings.parent)]
+    before = [layout.order(phase) for phase in settings.follows]
     make(
         lambda draft: build(
             draft,
             arguments.phase,
             {name: _open(name, shards) for name, shards in paths.items()},
-            Artifact.load(parent[0]) if parent else None,
+            [Artifact.load(order) for order in before],
             settings,
         ),
         output=layout.order(arguments.phase),
         module="scripts.mix.order",
         settings=settings.model_dump(mode="json"),
-        inputs=[*parent, *(path for shards in paths.values() for path in shards)],
+        inputs=[*before, *(path for shards in paths.values() for path in shards)],
     )
 
 

@@ -11,7 +11,7 @@ from scripts.report.histograms import histograms
 from scripts.report.lineage import Stages
 from scripts.report.mixture import Mixture
 from scripts.report.results import BETTER, UNDECIDED, WORSE, Delta, Verdict
-from scripts.report.training import ReportedPhase, Run
+from scripts.report.training import Phases, Run, contexts_of
 
 VERDICT_COLOURS = {BETTER: "#007a5a", WORSE: "#c0480a", UNDECIDED: "#7b8794"}
 _FATE_COLOURS = {KEPT: "#0072b2", HELD_OUT: "#9aa5b1", QUARANTINED: "#1f2933"}
@@ -25,6 +25,7 @@ class Figures:
     mixture: Figure
     learning_rate: Figure
     loss: Figure
+    heldout: Sequence[Figure]
     plane: Figure | None
     forest: Figure | None
     positions: Sequence[Figure]
@@ -151,6 +152,36 @@ def loss(runs: Sequence[Run]) -> Figure:
     )
 
 
+def heldout(runs: Sequence[Run]) -> list[Figure]:
+    """Return a figure of each domain whose held-out text was measured more than once in a phase."""
+    colours = _phase_colours(runs)
+    curves = {
+        domain: [
+            Series(run.phase, colours[run.phase], run.heldout[domain])
+            for run in runs
+            if len(run.heldout.get(domain, ())) > 1
+        ]
+        for domain in sorted({domain for run in runs for domain in run.heldout})
+    }
+    return [
+        Figure(
+            f"Held-out text during training: {domain}",
+            charts.lines(
+                f"Bits per byte of held-out text of the domain {domain} over tokens, by phase",
+                series,
+                "tokens, ancestors included",
+                "bits per byte",
+                height=220,
+            ),
+            "The same documents in all phases, whatever each is trained on: lower is better, and a "
+            "rise is forgetting. A phase with a longer context sees more of a document at once.",
+            [(one.label, one.colour) for one in series],
+        )
+        for domain, series in curves.items()
+        if series
+    ]
+
+
 def plane(verdicts: Sequence[Verdict]) -> Figure | None:
     """Return gain against general ability kept, or None where no pair has both."""
     pairs = {f"{one.phase} against {one.against}": one.deltas for one in verdicts}
@@ -219,16 +250,16 @@ def forest(verdicts: Sequence[Verdict], confidence: float) -> Figure | None:
 def positions(
     task: str,
     curves: Mapping[str, Sequence[tuple[float, float]]],
-    phases: Mapping[str, ReportedPhase],
+    phases: Phases,
 ) -> Figure:
     """Return loss by position of the phases with a context of their own, and their parents."""
     extended = [
         name
         for name in curves
-        if (parent := phases[name].parent) is not None
-        and phases[name].context != phases[parent].context
+        for parent in phases[name].origins
+        if not contexts_of(name, phases) & contexts_of(parent, phases)
     ]
-    parents = {phases[name].parent for name in extended}
+    parents = {parent for name in extended for parent in phases[name].origins}
     shown = [name for name in curves if name in parents or name in extended] or list(curves)
     series = [
         Series(name, svg.colour(index), curves[name], dashed=name in parents)

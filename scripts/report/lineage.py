@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -45,8 +45,9 @@ class Stages:
 def read_stages(inputs: Iterable[Path]) -> Stages:
     """Walk the manifests from the content records ``inputs`` back to the sources.
 
-    A program that feeds itself, as a phase its child, is drawn once and without an edge. Raises
-    UserError where a manifest is missing.
+    Of programs that feed one another, as phases do their merge, and a merge its child, only the
+    edge from the one that ran first is kept, and none of a program to itself. Raises UserError
+    where a manifest is missing.
     """
     manifests: dict[str, Mapping[str, Any]] = {}
     pending = [path.as_posix() for path in inputs]
@@ -54,17 +55,45 @@ def read_stages(inputs: Iterable[Path]) -> Stages:
         path = pending.pop()
         if path not in manifests:
             manifests[path] = _manifest(Path(path))
-            pending.extend(manifests[path]["inputs"])
+            pending.extend(_inputs(manifests[path]))
     program = {
         path: manifest["module"].removeprefix("scripts.") for path, manifest in manifests.items()
     }
     feeding: dict[str, set[str]] = {name: set() for name in sorted(program.values())}
     for path, manifest in manifests.items():
-        feeding[program[path]].update(program[origin] for origin in manifest["inputs"])
-    return Stages(
-        dict(sorted(Counter(program.values()).items())),
-        {name: frozenset(origins - {name}) for name, origins in feeding.items()},
-    )
+        feeding[program[path]].update(program[origin] for origin in _inputs(manifest))
+    made = TopologicalSorter({path: _inputs(manifest) for path, manifest in manifests.items()})
+    ran = list(dict.fromkeys(program[path] for path in made.static_order()))
+    return Stages(dict(sorted(Counter(program.values()).items())), _without_cycles(feeding, ran))
+
+
+def _without_cycles(
+    feeding: Mapping[str, Collection[str]], ran: Sequence[str]
+) -> dict[str, frozenset[str]]:
+    """Leave out the edges within a cycle but for those from an earlier program in ``ran``."""
+    first = {name: place for place, name in enumerate(ran)}
+    return {
+        name: frozenset(
+            origin
+            for origin in origins
+            if first[origin] < first[name] or name not in _upstream(origin, feeding)
+        )
+        for name, origins in feeding.items()
+    }
+
+
+def _upstream(name: str, feeding: Mapping[str, Collection[str]]) -> set[str]:
+    """Return a program and all that feed it, directly or through others."""
+    found, pending = {name}, [name]
+    while pending:
+        new = [origin for origin in feeding[pending.pop()] if origin not in found]
+        found.update(new)
+        pending.extend(new)
+    return found
+
+
+def _inputs(manifest: Mapping[str, Any]) -> list[str]:
+    return [*manifest["inputs"], *manifest.get("observing", {}).get("inputs", [])]
 
 
 def _manifest(content: Path) -> Mapping[str, Any]:

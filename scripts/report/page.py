@@ -13,6 +13,7 @@ from scripts.common import canonical, command, layout
 from scripts.common.artifact import Draft, make
 from scripts.common.config.base import Model, Name
 from scripts.common.config.evaluate import Evaluate
+from scripts.common.config.train import Merge
 from scripts.report import contamination, figures, raters, results, svg, training
 from scripts.report.funnel import fates, read_intake
 from scripts.report.lineage import Stages, read_stages
@@ -28,11 +29,26 @@ class Settings(Model):
 
     title: str
     sources: Mapping[Name, raters.ReportedSource]
-    phases: Mapping[Name, training.ReportedPhase]
+    phases: Mapping[Name, training.ReportedPhase | Merge]
     evaluate: Evaluate
 
     def reported_phases(self) -> list[str]:
         return training.with_ancestors(self.evaluate.phases, self.phases)
+
+    def trained(self) -> dict[str, training.ReportedPhase]:
+        """Return the reported phases that were trained, each after those that it descends from."""
+        return {
+            name: phase
+            for name in self.reported_phases()
+            if not isinstance(phase := self.phases[name], Merge)
+        }
+
+    def merges(self) -> dict[str, Merge]:
+        return {
+            name: phase
+            for name in self.reported_phases()
+            if isinstance(phase := self.phases[name], Merge)
+        }
 
     def shards(self) -> list[tuple[str, int]]:
         return [
@@ -55,7 +71,7 @@ def inputs(settings: Settings) -> list[Path]:
             for source, shard in shards
             for rater in settings.sources[source].raters
         ),
-        *(layout.order(phase) for phase in settings.reported_phases()),
+        *(layout.order(phase) for phase in settings.trained()),
         *(layout.phase(phase) for phase in settings.reported_phases()),
         *(
             layout.evaluation(phase, task)
@@ -74,7 +90,11 @@ def build(draft: Draft, settings: Settings, stages: Stages) -> None:
     intakes = [
         read_intake(name, source.domain, source.shards) for name, source in settings.sources.items()
     ]
-    runs = [training.read_run(phase, settings.phases) for phase in settings.reported_phases()]
+    runs = [
+        training.read_run(phase, told, training.start_of(phase, settings.phases))
+        for phase, told in settings.trained().items()
+    ]
+    merges = [training.read_merged(phase, merge) for phase, merge in settings.merges().items()]
     mixtures = [read_mixture(run.phase) for run in runs]
     hits = [
         hit
@@ -94,6 +114,7 @@ def build(draft: Draft, settings: Settings, stages: Stages) -> None:
         mixture=figures.mixture(mixtures, intakes),
         learning_rate=figures.learning_rate(runs),
         loss=figures.loss(runs),
+        heldout=figures.heldout(runs),
         plane=figures.plane(verdicts),
         forest=figures.forest(verdicts, evaluate.confidence),
         positions=[
@@ -110,6 +131,7 @@ def build(draft: Draft, settings: Settings, stages: Stages) -> None:
             agreements=raters.agreements(ratings),
             top_share=raters.TOP_SHARE,
             runs=runs,
+            merges=merges,
             hits=hits,
             planted=planted,
             mixtures=mixtures,
@@ -120,10 +142,9 @@ def build(draft: Draft, settings: Settings, stages: Stages) -> None:
         ),
         encoding="utf-8",
     )
-    draft.counts.update(phases=len(runs), sources=len(intakes), comparisons=len(verdicts))
-    log.info(
-        "report: %d sources, %d phases, %d comparisons", len(intakes), len(runs), len(verdicts)
-    )
+    phases = len(runs) + len(merges)
+    draft.counts.update(phases=phases, sources=len(intakes), comparisons=len(verdicts))
+    log.info("report: %d sources, %d phases, %d comparisons", len(intakes), phases, len(verdicts))
 
 
 def render(**values: object) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 from scripts.common import layout, tables
 from scripts.common.artifact import Artifact
-from scripts.report.training import ReportedPhase
+from scripts.common.config.train import Merge
+from scripts.report.training import Phases
 
 BETTER, WORSE, UNDECIDED = "better", "worse", "undecided"
 RETAINED, LOST = "retained", "lost"
@@ -90,7 +91,7 @@ def _delta(row: Mapping[str, Any]) -> Delta:
 def verdicts(
     deltas: Sequence[Delta],
     compare: Mapping[str, Sequence[str]],
-    phases: Mapping[str, ReportedPhase],
+    phases: Phases,
 ) -> list[Verdict]:
     """Return a verdict for each pair that is compared, in the configuration's order."""
     return [
@@ -105,11 +106,11 @@ def verdicts(
     ]
 
 
-def _role(phase: str, against: str, phases: Mapping[str, ReportedPhase]) -> str:
-    parent = phases[phase].parent
-    if against == parent:
-        return "its parent"
-    return "its control" if phases[against].parent == parent else "another phase"
+def _role(phase: str, against: str, phases: Phases) -> str:
+    origins = phases[phase].origins
+    if against in origins:
+        return "merged in it" if isinstance(phases[phase], Merge) else "its parent"
+    return "its control" if phases[against].origins == origins else "another phase"
 
 
 Scores = dict[tuple[str, str, str], dict[str, float]]

@@ -14,9 +14,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed import ProcessGroup
 from torch.nn.attention.varlen import varlen_attn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
+
+from scripts.train import sequence
 
 NAME = "documents"
 
@@ -27,15 +30,17 @@ class Documents:
 
     ``lengths`` of each document, known to the host; ``bounds_N1`` (documents + 1,) int32, the place
     where each begins and the last one ends, on the model's device; ``most``, which none is longer
-    than: the row's length, as compiled code would be compiled anew for each longest document.
+    than: the row's length, as compiled code would be compiled anew for each longest document;
+    ``sharing``, the processes that have some columns of the rows each, if they are several.
     """
 
     lengths: list[int]
     bounds_N1: Tensor
     most: int
+    sharing: ProcessGroup | None = None
 
     @classmethod
-    def of(cls, position_ids_BT: Tensor) -> "Documents":
+    def of(cls, position_ids_BT: Tensor, sharing: ProcessGroup | None = None) -> "Documents":
         """Read the documents off positions, which count from 0 in each; best before they are moved.
 
         Rows share no document: each must begin with a 0, else ValueError is raised.
@@ -45,10 +50,13 @@ class Documents:
         starts_N = torch.nonzero(position_ids_BT.flatten() == 0).flatten()
         bounds_N1 = torch.cat([starts_N, starts_N.new_tensor([position_ids_BT.numel()])])
         most = position_ids_BT.shape[1]
-        return cls(bounds_N1.diff().tolist(), bounds_N1.to(torch.int32), most)
+        return cls(bounds_N1.diff().tolist(), bounds_N1.to(torch.int32), most, sharing)
 
     def to(self, device: torch.device) -> "Documents":
-        return replace(self, bounds_N1=self.bounds_N1.to(device, non_blocking=True))
+        bounds_N1 = self.bounds_N1.to(device, non_blocking=True)
+        # Else compiled code would be compiled anew for each number of documents.
+        torch._dynamo.maybe_mark_dynamic(bounds_N1, 0)
+        return replace(self, bounds_N1=bounds_N1)
 
 
 def attend(
@@ -78,12 +86,18 @@ def attend(
             "one of which this model asks for: it cannot be trained here"
         )
     window = sliding_window or documents.most
-    batch, heads, length, size = query_BHTD.shape
     given = (query_BHTD, key_BGTD, value_BGTD)
+    if documents.sharing is not None:
+        given = sequence.whole_rows(*given, documents.sharing)
+    batch, heads, length, size = given[0].shape
     query, key, value = (x.transpose(1, 2).flatten(0, 1) for x in given)
     inner = _varlen if query.is_cuda else _one_by_one
-    attended = inner(query, key, value, documents, scaling, window)
-    return attended.view(batch, length, heads, size), None
+    attended_BTHD = inner(query, key, value, documents, scaling, window).view(
+        batch, length, heads, size
+    )
+    if documents.sharing is not None:
+        attended_BTHD = sequence.own_columns(attended_BTHD, documents.sharing)
+    return attended_BTHD, None
 
 
 def _varlen(
@@ -105,7 +119,7 @@ def _varlen(
         documents.most,
         documents.most,
         scale=scaling,
-        window_size=(window - 1, 0),  # to the left, and to the right
+        window_size=(window - 1 if window < documents.most else -1, 0),  # to the left, to the right
         enable_gqa=query.shape[1] != key.shape[1],
     )
     assert isinstance(attended, Tensor)  # nothing else was asked for

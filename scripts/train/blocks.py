@@ -4,7 +4,7 @@ Blocks are alike, so that one compilation serves them all, in seconds and not in
 compiled with its recomputation inside, where the compiler can plan it.
 """
 
-import functools
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,18 +16,22 @@ from torch.utils.checkpoint import (
 )
 from transformers import PreTrainedModel
 
+_SHAPES = 64  # of micro-batches: a ramp has several, and each ends in a smaller one
 # What is dear to compute: `cheap` keeps its results and recomputes all else.
 _DEAR = {"mm", "addmm", "bmm", "_varlen_attn", "_scaled_mm", "_scaled_dot_product_flash_attention"}
 
 
 def prepare_blocks(model: PreTrainedModel, recompute: str, *, compiled: bool) -> None:
-    """Have the blocks recompute "nothing", what is "cheap", or all; compile them if on a GPU."""
+    """Have the blocks recompute "nothing", what is "cheap", or all; compile them if on a GPU.
+
+    A block whose code was compiled for too many shapes raises an error then, and does not go on
+    uncompiled in silence.
+    """
+    torch._dynamo.config.fail_on_recompile_limit_hit = True
+    torch._dynamo.config.recompile_limit = _SHAPES
     for block in blocks(model):
         if recompute != "nothing":
-            keep: dict[str, Any] = {"context_fn": _keep_dear} if recompute == "cheap" else {}
-            block.forward = functools.partial(
-                checkpoint, block.forward, use_reentrant=False, **keep
-            )
+            block.forward = _recomputing(block.forward, recompute)
         if compiled and model.device.type == "cuda":
             block.compile(dynamic=False)  # each shape of micro-batches gets code of its own
 
@@ -41,6 +45,16 @@ def blocks(model: PreTrainedModel) -> nn.ModuleList:
         if isinstance(module, nn.ModuleList) and len(module) == count
     )
     return found
+
+
+def _recomputing(forward: Callable[..., Any], recompute: str) -> Callable[..., Any]:
+    """Wrap a block's ``forward``; a plain function, as the compiler does not look into partials."""
+    keep: dict[str, Any] = {"context_fn": _keep_dear} if recompute == "cheap" else {}
+
+    def recomputing(*args: Any, **kwargs: Any) -> Any:
+        return checkpoint(forward, *args, use_reentrant=False, **keep, **kwargs)
+
+    return recomputing
 
 
 def _keep_dear() -> tuple[Any, Any]:

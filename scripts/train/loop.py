@@ -11,22 +11,20 @@ from types import FrameType
 from typing import Any
 
 import torch
-from torch import Tensor
-from transformers import PreTrainedModel
 
 from scripts.common.config.train import Spikes
 from scripts.common.errors import UserError
 from scripts.train.batches import Batch, Batches
 from scripts.train.course import Course
-from scripts.train.loss import head_loss
-from scripts.train.model import forward_hidden
+from scripts.train.heldout import HeldOut
+from scripts.train.prefetch import Prefetched
+from scripts.train.progress import Progress, Stopwatch
 from scripts.train.spikes import SpikeRule
 from scripts.train.state import TrainState
 
 log = logging.getLogger(__name__)
 
 EXIT_INTERRUPTED = 75  # EX_TEMPFAIL of sysexits.h: run it again
-_PROGRESS_SECONDS = 5.0
 _RESERVE_SECONDS = 180.0  # before the job's time is over: to save, and to end
 
 
@@ -43,13 +41,14 @@ class Trainer:
     def __init__(
         self,
         state: TrainState,
-        batches: Batches,
+        batches: Batches | Prefetched,
         course: Course,
         spikes: Spikes,
         *,
         z_loss: float,
         micro_batch_tokens: int,
         name: str,
+        heldout: HeldOut | None = None,
     ) -> None:
         self.state = state
         self.batches = batches
@@ -59,8 +58,12 @@ class Trainer:
         self._skips_allowed = spikes.in_a_row
         self._z_loss = z_loss
         self._micro_batch_tokens = micro_batch_tokens
+        self._heldout = heldout
+        self.watch = Stopwatch()
 
-    def run(self, save: Callable[[TrainState], None], checkpoint_tokens: int) -> None:
+    def run(
+        self, save: Callable[[TrainState], None], checkpoint_tokens: int, progress: Progress
+    ) -> None:
         """Run to the last step, with ``save`` every ``checkpoint_tokens`` and when told to stop.
 
         Raises Interrupted when it was, and UserError naming the step after too many that could not
@@ -68,21 +71,23 @@ class Trainer:
         """
         state, ranks = self.state, self.state.backend.ranks
         saved = state.tokens
-        progress = Progress(self.name, state, len(self.batches))
         state.backend.model.train()
         with caught_signals() as caught:
             while state.step < len(self.batches):
                 self.step()
-                progress.report()
+                with self.watch.on("logging"):
+                    progress.step()
                 last = state.step == len(self.batches)
                 stop = ranks.agree(bool(caught) or _out_of_time())
                 if not last and (stop or state.tokens - saved >= checkpoint_tokens):
-                    save(state)
+                    with self.watch.on("checkpoints"):
+                        save(state)
                     saved = state.tokens
                 if stop:
                     why = caught[0].name if caught else "its time is almost over"
                     log.info("%s: %s at step %d", self.name, why, state.step)
                     raise Interrupted
+        log.info("%s: %s", self.name, self.watch)
 
     def step(self) -> None:
         """Take one optimizer step, unless it is a spike, and append its metrics.
@@ -91,7 +96,11 @@ class Trainer:
         warm-up from 0 nor the last one of a decay to 0 is lost.
         """
         state = self.state
-        batch = self.batches[state.step]
+        before = {}
+        if state.step == 0 and self._heldout is not None and self._heldout.at_start:
+            before = {"heldout_before": self._measured(self._heldout)}
+        with self.watch.on("data"):
+            batch = self.batches[state.step]
         batch_tokens = batch.input_ids_BT.numel()
         lr = self.course.lr(state.tokens + batch_tokens / 2)
         loss = self._accumulate(batch)
@@ -99,7 +108,14 @@ class Trainer:
         state.step += 1
         state.tokens += batch_tokens
         record = {"step": state.step, "tokens": state.tokens, "lr": lr}
-        self._record({**record, "loss": loss, "grad_norm": norm}, self._spikes.reason(loss, norm))
+        self._record(
+            {**record, "loss": loss, "grad_norm": norm, **before}, self._spikes.reason(loss, norm)
+        )
+        if self._heldout is not None and (
+            state.step == len(self.batches)
+            or self._heldout.is_due(state.tokens - batch_tokens, state.tokens)
+        ):
+            state.metrics[-1]["heldout"] = self._measured(self._heldout)
 
     def _record(self, record: dict[str, Any], skipped: str | None) -> None:
         """Append a step's metrics; what is not finite is null there, as JSON has no other word."""
@@ -119,6 +135,11 @@ class Trainer:
                 "lengthen the warm-up, lower `optimizer.clip_norm` or raise `spikes.deviations`"
             )
 
+    def _measured(self, heldout: HeldOut) -> dict[str, float | None]:
+        """Return the bits per byte of held-out text, by domain."""
+        with self.watch.on("held-out text"):
+            return heldout.bits_per_byte(self.state.backend, self._micro_batches)
+
     def _accumulate(self, batch: Batch) -> float:
         """Add up the gradients of the micro-batches; return the mean loss per predicted token.
 
@@ -126,62 +147,25 @@ class Trainer:
         (transformers issue 34694), so the sums are divided by the whole batch's count.
         """
         backend = self.state.backend
-        rows = max(1, self._micro_batch_tokens // batch.input_ids_BT.shape[1])
         targets = max(1, batch.targets)
-        micros = batch.share(backend.ranks.group, backend.ranks.groups).split(rows)
         total = torch.zeros((), device=backend.model.device)
-        for place, micro in enumerate(micros):
-            loss, entropy = token_losses(backend.model, micro, self._z_loss)
-            backend.backward(loss / targets, last=place == len(micros) - 1)
+        for micro in self._micro_batches(batch):
+            loss, entropy = backend.losses(micro, self._z_loss)
+            backend.backward(loss / targets)
             total += entropy
         return float(backend.ranks.sum(total)) / targets
 
-
-def token_losses(model: PreTrainedModel, batch: Batch, z_weight: float) -> tuple[Tensor, Tensor]:
-    """Return two sums over predicted tokens: the loss to descend, and its cross-entropy [nats].
-
-    They differ by the z-loss (see ``loss.head_loss``). Products are in the type of the weights.
-    """
-    labels_N = batch.labels_BT[:, 1:].flatten().to(model.device, non_blocking=True)
-    hidden_ND = forward_hidden(model, batch)[:, :-1].flatten(0, 1)
-    return head_loss(hidden_ND, model.get_output_embeddings().weight, labels_N, z_weight)
+    def _micro_batches(self, batch: Batch) -> list[Batch]:
+        """Return this process's rows of a batch, as many at a time as it can do at once."""
+        ranks = self.state.backend.ranks
+        rows = max(1, self._micro_batch_tokens * ranks.sequence // batch.input_ids_BT.shape[1])
+        return batch.share(ranks.group, ranks.groups).split(rows)
 
 
 def _out_of_time() -> bool:
     """Tell whether SLURM will end the job within the time that a checkpoint may take."""
     end = os.environ.get("SLURM_JOB_END_TIME")
     return end is not None and float(end) - time.time() < _RESERVE_SECONDS
-
-
-class Progress:
-    """Logs every few seconds where the run is."""
-
-    def __init__(self, name: str, state: TrainState, steps: int) -> None:
-        self._name = name
-        self._state = state
-        self._steps = steps
-        self._time = time.monotonic()
-        self._tokens, self._step = state.tokens, state.step
-
-    def report(self) -> None:
-        """Log a line if the last one is a few seconds old, or the run is finished."""
-        state = self._state
-        elapsed = time.monotonic() - self._time
-        if elapsed < _PROGRESS_SECONDS and state.step < self._steps:
-            return
-        left = (self._steps - state.step) * elapsed / (state.step - self._step)
-        latest = state.metrics[-1]
-        log.info(
-            "%s: step %d/%d, %s tokens/s, lr %.3g, loss %.4f, %d:%02d left",
-            self._name,
-            state.step,
-            self._steps,
-            f"{(state.tokens - self._tokens) / elapsed:,.0f}",
-            latest["lr"],
-            latest["loss"],
-            *divmod(round(left), 60),
-        )
-        self._time, self._tokens, self._step = time.monotonic(), state.tokens, state.step
 
 
 @contextlib.contextmanager

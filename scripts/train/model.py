@@ -2,6 +2,8 @@
 
 Documents in packed rows are told apart by our own attention, which needs to be given where they
 are: ``forward_hidden`` is the one place that calls the model, so that it always is.
+
+Processes may share rows: each then has some columns of them, and attention alone looks across.
 """
 
 import json
@@ -25,6 +27,8 @@ from scripts.common.config.train import Architecture, Rope
 from scripts.common.errors import UserError
 from scripts.train import attention
 from scripts.train.batches import Batch
+from scripts.train.loss import head_loss
+from scripts.train.ranks import ALONE, Ranks
 
 log = logging.getLogger(__name__)
 
@@ -122,15 +126,32 @@ def _checked(model: PreTrainedModel, rope: Rope | None) -> PreTrainedModel:
     return model
 
 
-def forward_hidden(model: PreTrainedModel, batch: Batch) -> Tensor:
+def token_losses(
+    model: PreTrainedModel, batch: Batch, z_weight: float, ranks: Ranks = ALONE
+) -> tuple[Tensor, Tensor]:
+    """Return two sums over predicted tokens: the loss to descend, and its cross-entropy [nats].
+
+    They differ by the z-loss (see ``loss.head_loss``). Products are in the type of the weights.
+    Of rows that several processes share, these are the sums over this one's columns.
+    """
+    columns = ranks.columns(batch.input_ids_BT.shape[1])
+    labels_BT = batch.labels_BT[:, columns.start + 1 : columns.stop + 1]
+    labels_N = labels_BT.flatten().to(model.device, non_blocking=True)
+    hidden_ND = forward_hidden(model, batch, ranks)[:, : labels_BT.shape[1]].flatten(0, 1)
+    return head_loss(hidden_ND, model.get_output_embeddings().weight, labels_N, z_weight)
+
+
+def forward_hidden(model: PreTrainedModel, batch: Batch, ranks: Ranks = ALONE) -> Tensor:
     """Return the last hidden states (B, T, D) of packed rows; documents do not see each other.
 
-    ``batch`` is best on the host still: where its documents are is read there.
+    ``batch`` is best on the host still: where its documents are is read there. Of rows that several
+    processes share, these are this one's columns.
     """
-    documents = attention.Documents.of(batch.position_ids_BT)
+    documents = attention.Documents.of(batch.position_ids_BT, ranks.sequence_group)
+    columns = ranks.columns(batch.input_ids_BT.shape[1])
     hidden_BTD: Tensor = model.base_model(
-        input_ids=batch.input_ids_BT.to(model.device, non_blocking=True),
-        position_ids=batch.position_ids_BT.to(model.device, non_blocking=True),
+        input_ids=batch.input_ids_BT[:, columns].to(model.device, non_blocking=True),
+        position_ids=batch.position_ids_BT[:, columns].to(model.device, non_blocking=True),
         documents=documents.to(model.device),
         use_cache=False,
     ).last_hidden_state

@@ -2,14 +2,19 @@
 
 Leaves a Hugging Face folder with the optimizer's tensors, the trainer's record and the metrics of
 every step. A run that was killed goes on from its last checkpoint and ends with the same bits.
+
+`python -m torch.distributed.run` starts several processes. All train and write their part of the
+checkpoints; the first one alone decides what there is to do and writes the artifact.
 """
 
+import contextlib
 import json
 import logging
 import os
 import shutil
 from collections.abc import Mapping
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,28 +25,38 @@ from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from scripts.common import canonical, layout
-from scripts.common.artifact import Artifact, Draft, make
+from scripts.common.artifact import Artifact, Draft, Observing, make
 from scripts.common.code import code_hash
 from scripts.common.command import parse_settings, parser, run
 from scripts.common.config.base import Name
+from scripts.common.config.tracking import Tracking
 from scripts.common.config.train import Architecture, Engine, Optimizer, Rope, Scheduling, Spikes
 from scripts.common.errors import UserError
 from scripts.common.quantity import Tokens
 from scripts.train import model as models
+from scripts.train.backends import Backend
 from scripts.train.backends.plain import PlainBackend
 from scripts.train.batches import Batches, Order, SourceShard
 from scripts.train.blocks import prepare_blocks
 from scripts.train.course import Clock, Course
+from scripts.train.heldout import HeldOut
 from scripts.train.loop import Trainer
+from scripts.train.prefetch import Prefetched
+from scripts.train.processes import Word, check_launch, connected
+from scripts.train.progress import Progress, number
 from scripts.train.ranks import Ranks
+from scripts.train.sequence import check_sharing
 from scripts.train.state import (
     RunFolder,
     TrainState,
     inherit_moments,
+    on_host,
     remove_runs,
     sole_writer,
     write_metrics,
 )
+from scripts.train.tracking import Run, Trackers
+from scripts.train.utilization import Flops
 
 log = logging.getLogger(__name__)
 
@@ -61,10 +76,13 @@ class Settings(Scheduling):
     precision: Literal["fp32", "bf16", "fp8"] | None
     engine: Engine
     checkpoint_tokens: Tokens
+    heldout_tokens: Tokens | None
+    tracking: Tracking
 
     def decisive(self) -> dict[str, Any]:
         """The settings that the outcome depends on, with the bytes of a base checkpoint."""
-        values = self.model_dump(mode="json", exclude={"checkpoint_tokens", "engine"})
+        followed = {"heldout_tokens", "tracking"}
+        values = self.model_dump(mode="json", exclude={"checkpoint_tokens", "engine", *followed})
         if self.model is not None and self.model.path is not None:
             values["base"] = _checkpoint_hashes(Path(self.model.path))
         return values
@@ -84,6 +102,8 @@ class Inputs:
             for source, shard in self.order.source_shards
         }
         self.tokenizer = Artifact.load(layout.tokenizer(settings.tokenizer))
+        measured = [layout.heldout_tokens(settings.tokenizer)] if settings.heldout_tokens else []
+        self.observing = Observing({"heldout_tokens": settings.heldout_tokens}, measured)
         fixed = [layout.order(phase), self.tokenizer.path]
         parent = [self.parent.path] if self.parent is not None else []
         self.paths = [*fixed, *parent, *self.tokens.values()]
@@ -100,28 +120,69 @@ class Inputs:
         return Clock.model_validate(self.parent_record.get("clock", {}))
 
 
-def build(draft: Draft, phase: str, inputs: Inputs, settings: Settings, runs: RunFolder) -> None:
-    """Train ``phase`` into ``draft``, with checkpoints in ``runs``.
+def build(
+    draft: Draft, phase: str, inputs: Inputs, settings: Settings, runs: RunFolder, ranks: Ranks
+) -> None:
+    """Train ``phase`` into ``draft``, as the first process; see ``train``."""
+    state = train(phase, inputs, settings, runs, ranks)
+    _write(draft, state, inputs.tokenizer, _trainer_record(state, inputs))
+
+
+def train(
+    phase: str, inputs: Inputs, settings: Settings, runs: RunFolder, ranks: Ranks
+) -> TrainState:
+    """Train ``phase`` with checkpoints in ``runs``; all processes at once.
 
     Raises UserError for inputs that do not fit together and for steps that cannot be taken;
     SystemExit with status 75 once it has saved its state because it was told to stop.
     """
     device = _prepare_torch(settings.engine.deterministic)
     batches = Batches(inputs.order, inputs.tokens)
-    state = _start(inputs, settings, device)
+    state = _start(inputs, settings, ranks)
     if runs.resume(state):
         log.info("%s: goes on from step %d", phase, state.step)
     micro_batch = settings.engine.micro_batch_tokens or _MICRO_BATCH_TOKENS[device.type]
-    Trainer(
+    trainer = Trainer(
         state,
-        batches,
+        Prefetched(batches, pinned=device.type == "cuda"),
         inputs.course,
         settings.spikes,
         z_loss=settings.optimizer.z_loss,
         micro_batch_tokens=micro_batch,
         name=phase,
-    ).run(runs.save, settings.checkpoint_tokens)
-    _write(draft, state, inputs.tokenizer, _trainer_record(state, inputs))
+        heldout=_heldout(inputs, settings),
+    )
+    with contextlib.closing(_trackers(phase, settings, runs, state)) as trackers:
+        flops = Flops.of(state.backend.model, batches[0], _gpus(ranks))
+        progress = Progress(phase, state, inputs.course.plan, trackers, flops)
+        trainer.run(runs.save, settings.checkpoint_tokens, progress)
+    return state
+
+
+def _heldout(inputs: Inputs, settings: Settings) -> HeldOut | None:
+    if settings.heldout_tokens is None:
+        return None
+    (tokens,) = inputs.observing.inputs
+    return HeldOut(
+        Artifact.load(tokens),
+        inputs.course.plan.longest,
+        settings.heldout_tokens,
+        at_start=settings.model is None or settings.model.path is not None,  # has learned something
+    )
+
+
+def _gpus(ranks: Ranks) -> list[str]:
+    """Return the names of all processes' GPUs, which are taken to be alike; none without any."""
+    if ranks.device.type != "cuda":
+        return []
+    return ranks.world * [torch.cuda.get_device_name(ranks.device)]
+
+
+def _trackers(phase: str, settings: Settings, runs: RunFolder, state: TrainState) -> Trackers:
+    if not state.backend.ranks.first:
+        return Trackers({})
+    run = Run(phase, runs.key, state.step, settings.model_dump(mode="json"))
+    return Trackers.of(settings.tracking, run)
 
 
 def _prepare_torch(deterministic_gpu: bool) -> torch.device:
@@ -136,14 +197,26 @@ def _prepare_torch(deterministic_gpu: bool) -> torch.device:
     return device
 
 
-def _start(inputs: Inputs, settings: Settings, device: torch.device) -> TrainState:
+def _start(inputs: Inputs, settings: Settings, ranks: Ranks) -> TrainState:
     model = _model(inputs, settings)
-    model.to(device)  # type: ignore[arg-type]  # transformers decorates it beyond mypy
-    state = TrainState(PlainBackend(model, settings.optimizer, _precision(settings, device)))
+    if ranks.sequence > 1:
+        check_sharing(model.config, inputs.course.plan, ranks.sequence)
+    model.to(ranks.device)  # type: ignore[arg-type]  # transformers decorates it beyond mypy
+    # DeepSpeed's hooks are to surround what is compiled, and blocks' names to stay as they are.
     prepare_blocks(model, settings.engine.recompute, compiled=settings.engine.compile)
+    state = TrainState(_backend(model, settings, ranks))
     if inputs.parent is not None and settings.inherit.optimizer:
         inherit_moments(state.backend, inputs.parent.member("optimizer.safetensors").parent)
     return state
+
+
+def _backend(model: PreTrainedModel, settings: Settings, ranks: Ranks) -> Backend:
+    precision = _precision(settings, ranks.device)
+    if settings.engine.stage == 0:
+        return PlainBackend(model, settings.optimizer, precision, ranks)
+    from scripts.train.backends.deepspeed import DeepSpeedBackend  # takes seconds
+
+    return DeepSpeedBackend(model, settings.optimizer, precision, settings.engine, ranks)
 
 
 def _precision(settings: Settings, device: torch.device) -> torch.dtype:
@@ -177,14 +250,15 @@ def _trainer_record(state: TrainState, inputs: Inputs) -> dict[str, Any]:
 def _write(draft: Draft, state: TrainState, tokenizer: Artifact, record: dict[str, Any]) -> None:
     for name in tokenizer.content["members"]:
         shutil.copyfile(tokenizer.member(name), draft.path(name))
-    models.save(state.backend.model, dict(state.backend.weights()), draft.folder)
-    save_file(dict(state.backend.moments()), draft.path("optimizer.safetensors"))
+    weights = on_host(state.backend.weights())
+    models.save(state.backend.model, weights, draft.folder)
+    save_file(on_host(state.backend.moments()), draft.path("optimizer.safetensors"))
     draft.path("trainer.json").write_text(canonical.dumps(record) + "\n")
     write_metrics(state.metrics, draft.path("metrics.jsonl"))
     draft.counts = {
         **record,
         "loss": state.metrics[-1]["loss"],
-        "parameters": sum(parameter.numel() for parameter in state.backend.model.parameters()),
+        "parameters": sum(weight.numel() for weight in weights.values()),
         "skipped_steps": sum("skipped" in step for step in state.metrics),
     }
 
@@ -214,27 +288,58 @@ def main() -> None:
     command = parser(__doc__)
     command.add_argument("--phase", required=True)
     arguments = command.parse_args()
-    settings = parse_settings(Settings, arguments.settings)
     transformers_logging.disable_progress_bar()
-    output = layout.phase(arguments.phase)
-    inputs = Inputs(arguments.phase, settings)
-    decisive = settings.decisive()
-    runs = RunFolder(output.parent, _run_key(decisive, inputs))
-    with sole_writer(output.parent):
-        made = make(
-            lambda draft: build(draft, arguments.phase, inputs, settings, runs),
-            output=output,
-            module=MODULE,
-            settings=decisive,
-            inputs=inputs.paths,
-        )
-        remove_runs(output.parent)
+    ranks = Ranks.of_launcher()
+    with connected(ranks) as word:
+        settings = parse_settings(Settings, arguments.settings)
+        check_launch(settings.engine, ranks)
+        ranks = ranks.sharing_rows(settings.engine.sequence_ranks)
+        if ranks.first:
+            _lead(arguments.phase, settings, ranks, word)
+        else:
+            _follow(arguments.phase, settings, ranks, word)
+
+
+def _follow(phase: str, settings: Settings, ranks: Ranks, word: Word) -> None:
+    """Take part in the training if there is one, and in reading its outcome off."""
+    logging.getLogger().setLevel(logging.ERROR)  # the first process says it all
+    key = word.heard()
+    if key is None:
+        return
+    runs = RunFolder(layout.phase(phase).parent, key)
+    backend = train(phase, Inputs(phase, settings), settings, runs, ranks).backend
+    for _ in chain(backend.weights(), backend.moments()):
+        pass  # each is put together from what the processes have of it
+
+
+def _lead(phase: str, settings: Settings, ranks: Ranks, word: Word) -> None:
+    """Make the artifact, or keep it as it is."""
+    with word.to_be_given():
+        inputs = Inputs(phase, settings)
+        decisive = settings.decisive()
+        output = layout.phase(phase)
+        key = _run_key(decisive, inputs)
+
+        def build_together(draft: Draft) -> None:
+            word.give(key)
+            build(draft, phase, inputs, settings, RunFolder(output.parent, key), ranks)
+
+        with sole_writer(output.parent):
+            made = make(
+                build_together,
+                output=output,
+                module=MODULE,
+                settings=decisive,
+                inputs=inputs.paths,
+                observing=inputs.observing,
+            )
+            remove_runs(output.parent)
     log.info(
-        "%s: %s steps, %s tokens, loss %.4f",
-        arguments.phase,
+        "%s: %s steps, %s tokens, loss %s",
+        phase,
         f"{made.counts['steps']:,}",
         f"{made.counts['tokens']:,}",
-        made.counts["loss"],
+        number(made.counts["loss"]),
     )
 
 

@@ -5,7 +5,7 @@ is one process, and nothing is said to anybody.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, distributed
@@ -19,14 +19,22 @@ class Ranks:
     world: int = 1
     local: int = 0
     sequence: int = 1
+    sequence_group: distributed.ProcessGroup | None = None  # those that share rows with this one
 
     @classmethod
-    def of_launcher(cls, sequence: int = 1) -> "Ranks":
+    def of_launcher(cls) -> "Ranks":
         rank, world, local = (
             int(os.environ.get(name, default))
             for name, default in (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
         )
-        return cls(rank, world, local, sequence)
+        return cls(rank, world, local)
+
+    def sharing_rows(self, sequence: int) -> "Ranks":
+        """Return the same with rows shared by ``sequence`` processes: all at once must call it."""
+        if sequence == 1:
+            return self
+        group, _ = distributed.new_subgroups(sequence)
+        return replace(self, sequence=sequence, sequence_group=group)
 
     @property
     def first(self) -> bool:
@@ -40,6 +48,12 @@ class Ranks:
     @property
     def groups(self) -> int:
         return self.world // self.sequence
+
+    def columns(self, length: int) -> slice:
+        """Return which columns of a row of ``length`` tokens are this process's."""
+        each = length // self.sequence
+        first = self.rank % self.sequence * each
+        return slice(first, first + each)
 
     @property
     def device(self) -> torch.device:
@@ -65,3 +79,6 @@ class Ranks:
         """Return once every process is here."""
         if self.world > 1:
             distributed.barrier()
+
+
+ALONE = Ranks()

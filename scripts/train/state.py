@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,11 +111,12 @@ def inherit_moments(backend: Backend, folder: Path) -> None:
 
 def _every(tensors: Iterator[tuple[str, Tensor]], ranks: Ranks) -> dict[str, Tensor]:
     """Return the tensors that are this process's to write: each ``ranks.world``-th."""
-    return {
-        name: tensor
-        for place, (name, tensor) in enumerate(tensors)
-        if place % ranks.world == ranks.rank
-    }
+    return on_host(pair for place, pair in enumerate(tensors) if place % ranks.world == ranks.rank)
+
+
+def on_host(tensors: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    """Return the tensors in the host's memory: together, a GPU may not have room for them."""
+    return {name: tensor.cpu() for name, tensor in tensors}
 
 
 def write_metrics(metrics: list[dict[str, Any]], file: Path) -> None:
@@ -139,6 +140,7 @@ class RunFolder:
     """The checkpoints of one attempt at a phase, under a key of all that decides its outcome."""
 
     def __init__(self, phase_folder: Path, key: str) -> None:
+        self.key = key
         self.path = phase_folder / f"{_RUN_PREFIX}{key}"
 
     def save(self, state: TrainState) -> None:

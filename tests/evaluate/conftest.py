@@ -12,7 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from scripts.common import layout, tables
 from scripts.common.artifact import Artifact, Draft, make
 
-MODULE = "scripts.evaluate.heldout"  # of the repository, so that manifests can hash its code
+MODULE = "scripts.common.heldout"  # of the repository, so that manifests can hash its code
 
 
 @pytest.fixture

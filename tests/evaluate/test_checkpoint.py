@@ -8,8 +8,8 @@ import torch
 from scripts.common.artifact import Artifact
 from scripts.common.config.evaluate import PositionLossTask
 from scripts.common.errors import UserError
+from scripts.common.heldout import Document
 from scripts.evaluate import bits_per_byte, checkpoint, position_loss
-from scripts.evaluate.heldout import Document
 
 
 def slow_losses(model: torch.nn.Module, tokens: list[int]) -> list[float]:
@@ -34,14 +34,6 @@ def test_losses_agree_with_one_token_at_a_time(
         assert losses == pytest.approx(slow_losses(found.model, tokens), abs=1e-4)
 
 
-def test_windows_predict_every_token_once() -> None:
-    for length in (2, 9, 10, 11, 12, 57):
-        tokens = list(range(length))
-        cut = bits_per_byte.windows(tokens, 10)
-        assert [token for window in cut for token in window[1:]] == tokens[1:]
-        assert all(len(window) <= 11 for window in cut)
-
-
 def test_bits_of_a_document_longer_than_the_context(add_phase: Callable[..., Artifact]) -> None:
     found = checkpoint.load(add_phase(context=16))
     text = "The quick brown fox jumps over the lazy dog."
@@ -51,11 +43,6 @@ def test_bits_of_a_document_longer_than_the_context(add_phase: Callable[..., Art
     )
     (bits,) = bits_per_byte.document_bits(found, [text])
     assert bits == pytest.approx(expected / np.log(2), rel=1e-5)
-
-
-def test_the_head_of_a_text_ends_between_characters() -> None:
-    assert bits_per_byte.head("aéb", 2) == "a"
-    assert bits_per_byte.head("aéb", 3) == "aé"
 
 
 def test_without_bos_a_document_starts_with_eos(add_phase: Callable[..., Artifact]) -> None:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts.common import layout
+from scripts.common import heldout, layout
 from scripts.common.artifact import Artifact, make
 from scripts.common.config.evaluate import ItemsTask
 from scripts.common.errors import UserError
-from scripts.evaluate import heldout, items
-from scripts.evaluate.heldout import Document
+from scripts.common.heldout import Document
+from scripts.evaluate import items
 
 WORDS = ["model", "learns", "weights", "slowly", "while", "memory", "holds", "every", "token"]
 

@@ -31,7 +31,10 @@ def tokens(workdir: Path) -> Path:
 
 
 def settings(**changes: Any) -> dict[str, Any]:
+    """Settings of a phase that follows its parent, unless told that this is a merge of others."""
+    parent = changes.get("parent")
     return {
+        "follows": [] if parent is None else [parent],
         "tokenizer": "small", "parent": None, "mixture": {"general": 0.75, "python": 0.25},
         "sources": {
             "web": {"domain": "general", "shards": 2},
@@ -144,6 +147,64 @@ def test_siblings_go_on_from_the_same_place(tokens: Path, monkeypatch: pytest.Mo
     one, other = (run(monkeypatch, name, parent="base", tokens=512) for name in ("one", "other"))
     assert one.content == other.content
     assert read(one) != read(Artifact.load(layout.order("base")))
+
+
+def read_tokens(artifact: Artifact) -> Counter[tuple[str, int, int]]:
+    """How often an order reads each token: by source, shard and place."""
+    return Counter(
+        (one["source"], one["shard"], token)
+        for one in read(artifact)
+        for token in range(one["start"], one["start"] + one["length"])
+    )
+
+
+def test_a_child_of_a_merge_goes_on_from_all_that_its_branches_read(
+    tokens: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Branches begin the same source with different seeds, and others that the child leaves."""
+    run(monkeypatch, "base", tokens=512, mixture={"web": 1.0})
+    code = {"parent": "base", "tokens": 512, "mixture": {"python": 1.0}}
+    run(monkeypatch, "one", **code, seed=1)
+    run(monkeypatch, "two", **code | {"mixture": {"python": 0.5, "books": 0.5}}, seed=2)
+    branches = [Artifact.load(layout.order(name)) for name in ("base", "one", "two")]
+    before = sum(map(read_tokens, branches), Counter[tuple[str, int, int]]())
+    left = 1200 - sum(source == "python" for source, *_ in before)  # each token counts once
+    assert 1200 - 512 - 256 < left < 1200 - 512  # the branches have some in common, not all
+    child = {"parent": "soup", "follows": ["one", "two"], "mixture": {"python": 1.0}, "seed": 3}
+    wanted = left // 64 * 64
+    made = run(monkeypatch, "child", **child, tokens=wanted)
+    assert max(read_tokens(made).values()) == 1
+    assert not before.keys() & read_tokens(made).keys()
+    assert made.counts["epochs"] == {
+        "web": pytest.approx(512 / 3000), "books": 0.256,
+        "python": pytest.approx(1 - (left - wanted) / 1200),
+    }  # fmt: skip
+    with pytest.raises(UserError, match="max_epochs"):
+        run(monkeypatch, "more", **child, tokens=wanted + 64)
+    turned = run(monkeypatch, "turned", **child | {"follows": ["two", "one"]}, tokens=wanted)
+    assert read(turned) == read(made)
+
+
+def test_a_clock_goes_on_behind_a_merge_where_its_branches_are_at_one_place(
+    tokens: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, count in (("one", 512), ("two", 512), ("three", 640)):
+        run(monkeypatch, name, tokens=count)
+    child = {"parent": "soup", "tokens": 128, "inherit": {"clock": True}}
+    made = run(monkeypatch, "child", **child, follows=["one", "two"])
+    assert made.counts["clock"] == 640
+    with pytest.raises(UserError, match=r"phases\.child\.inherit\.clock: .*\[512, 640\]"):
+        run(monkeypatch, "child", **child, follows=["one", "three"])
+
+
+def test_orders_that_knew_other_sizes_of_a_source_are_not_joined(
+    tokens: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(monkeypatch, "one", tokens=512)
+    write_tokens("books", [500, 499], first_id=500)
+    run(monkeypatch, "two", tokens=512)
+    with pytest.raises(UserError, match="'books' had 999 and 1000 tokens in the orders"):
+        run(monkeypatch, "child", parent="soup", follows=["one", "two"], tokens=64)
 
 
 def test_too_many_epochs_is_an_error(tokens: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.mix.stream import Cursor, Documents, Pieces, take, tokens_read
+from scripts.mix.stream import Cursor, Documents, Pieces, joined, take, tokens_read
 from tests.mix.data import documents
 
 LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=12)
@@ -75,6 +75,61 @@ def test_seeds_and_epochs_shuffle_anew() -> None:
     orders = [*epochs(0), *epochs(1)]
     assert len({tuple(order) for order in orders}) == 4
     assert all(sorted(order) == list(range(1, 51)) for order in orders)
+
+
+def test_siblings_of_other_seeds_read_the_same_documents_in_orders_of_their_own() -> None:
+    """Also of an epoch that their parent has begun, and a child of both reads what is left."""
+    source = documents("web", [4] * 50)
+    _, cursor = take(source, Cursor(epoch_tokens=200), 58, 0)
+    taken = [take(source, cursor, 100, seed) for seed in (0, 1, 2)]
+    read = [spell(source, pieces) for pieces, _ in taken]
+    assert len({tuple(tokens) for tokens in read}) == 3
+    assert len({tuple(sorted(tokens)) for tokens in read}) == 1
+    assert len({end.model_dump_json() for _, end in taken}) == 1
+    assert all(tokens[:2] == read[0][:2] and tokens[-2:] == read[0][-2:] for tokens in read)
+    assert joined([end for _, end in taken]) == taken[0][1]
+
+
+@given(LENGTHS, READS, st.lists(READS, min_size=2, max_size=4), READS, st.integers(0, 2))
+def test_behind_a_merge_nothing_is_read_again_that_any_of_its_branches_has_read(
+    lengths: list[int],
+    trunk: list[int],
+    branches: list[list[int]],
+    after: list[int],
+    seeds: int,
+) -> None:
+    """Within the last epoch that a branch has begun; and its rest is all that is left of it."""
+    source = documents("web", lengths)
+    size = source.tokens
+    cursor, start = Cursor(epoch_tokens=size), 0
+    for wanted in trunk:
+        pieces, cursor = take(source, cursor, wanted, 0)
+        start += wanted
+    ends, histories = [], []
+    for number, reads in enumerate(branches):
+        end, tokens = cursor, []
+        for wanted in reads:
+            pieces, end = take(source, end, wanted, number * seeds)
+            tokens += spell(source, pieces)
+        ends.append(end)
+        histories.append(tokens)
+    trunk_tokens = spell(source, take(source, Cursor(epoch_tokens=size), start, 0)[0])
+    epoch = max((start + len(tokens)) // size for tokens in histories)
+    seen = set().union(*((trunk_tokens + tokens)[epoch * size :] for tokens in histories))
+    behind = joined(ends)
+    assert behind == joined(ends[::-1]) == joined([joined(ends), *ends])
+    assert tokens_read(source, behind) == epoch * size + len(seen)
+    child: list[tuple[int, int]] = []
+    for wanted in after:
+        pieces, behind = take(source, behind, wanted, 7)
+        assert pieces.length.sum() == wanted
+        child += spell(source, pieces)
+        assert tokens_read(source, behind) == epoch * size + len(seen) + len(child)
+    rest = child[: size - len(seen)]
+    assert len(set(rest)) == len(rest)
+    assert not seen & set(rest)
+    for low in range(len(rest), len(child), size):
+        assert max(Counter(child[low : low + size]).values()) == 1
 
 
 REPEATS = st.dictionaries(st.integers(1, 12), st.integers(1, 4))

@@ -21,10 +21,11 @@ PHASES: dict[str, dict[str, Any]] = {
         ("base", None, "base", 40_000, 256, "Constant(1e-3)"),
         ("anneal", "base", "anneal", 20_000, 256, "Linear(0)"),
         ("control", "base", "base", 20_000, 256, "Linear(0)"),
-        ("long", "anneal", "anneal", 8_192, 1024, "Cosine(1e-5)"),
+        ("long", "soup", "anneal", 8_192, 1024, "Cosine(1e-5)"),
     )
 }
-EVALUATED = ["base", "anneal", "control", "long"]
+MERGES = {"soup": {"merge": {"control": 1, "anneal": 3}}}
+EVALUATED = ["base", "anneal", "control", "soup", "long"]
 SETTINGS = {
     "title": "A small run",
     "sources": {
@@ -35,7 +36,7 @@ SETTINGS = {
         }
         for name, domain in DOMAINS.items()
     },
-    "phases": PHASES,
+    "phases": {**PHASES, **MERGES},
     "evaluate": {
         "phases": EVALUATED,
         "tasks": {
@@ -43,7 +44,7 @@ SETTINGS = {
             "sums": {"kind": "lm-eval", "items": "problems", "sources": ["sums"], "count": 9},
             "position": {"kind": "position-loss", "context": 1024},
         },
-        "compare": {"anneal": ["base", "control"], "long": ["anneal"]},
+        "compare": {"anneal": ["base", "control"], "soup": ["anneal"], "long": ["soup"]},
         "retention_domains": ["general"],
         "retention_margin": 0.1,
     },
@@ -157,6 +158,19 @@ def make_planted() -> list[Path]:
     ]  # fmt: skip
 
 
+_HEADER = json.dumps({"w": {"dtype": "F32", "shape": [30, 40], "data_offsets": [0, 4800]}})
+WEIGHTS = len(_HEADER).to_bytes(8, "little") + _HEADER.encode() + b"\0" * 4800
+
+
+def make_merge(name: str, merged: Mapping[str, float]) -> Path:
+    return artifact(
+        layout.phase(name),
+        "scripts.train.merge",
+        [layout.phase(phase) for phase in merged],
+        members={"model.safetensors": WEIGHTS},
+    )
+
+
 def make_phase(name: str, settings: Mapping[str, Any]) -> list[Path]:
     order = artifact(
         layout.order(name),
@@ -167,18 +181,23 @@ def make_phase(name: str, settings: Mapping[str, Any]) -> list[Path]:
             "epochs": {"web": 0.4, "code": 1.25},
         },
     )
-    header = json.dumps({"w": {"dtype": "F32", "shape": [30, 40], "data_offsets": [0, 4800]}})
     steps = [
         {"tokens": 512 * step, "lr": 1e-3 / step, "loss": 6 / step**0.2, "grad_norm": 1.0}
         for step in range(1, settings["tokens"] // 512 + 1)
     ]
+    if settings["parent"]:
+        steps[0]["heldout_before"] = {"code": 2.5, "math": 2.0}
+    for step in steps[4::5]:
+        step["heldout"] = {"code": 2 + 1 / step["tokens"], "math": None}
+    steps[2].update(loss=None, grad_norm=None, skipped="loss is nan")
+    steps[3].update(skipped="grad_norm 9.1 is above 3.2")
     parent = [layout.phase(settings["parent"])] if settings["parent"] else []
     phase = artifact(
         layout.phase(name),
         "scripts.train.phase",
         [order, *parent],
         members={
-            "model.safetensors": len(header).to_bytes(8, "little") + header.encode() + b"\0" * 4800,
+            "model.safetensors": WEIGHTS,
             "metrics.jsonl": "".join(json.dumps(step) + "\n" for step in steps),
         },
     )
@@ -224,7 +243,12 @@ def differences() -> list[dict[str, Any]]:
     exact = {"metric": "exact_match", "higher_is_better": True}
     return [
         row
-        for phase, against in (("anneal", "base"), ("anneal", "control"), ("long", "anneal"))
+        for phase, against in (
+            ("anneal", "base"),
+            ("anneal", "control"),
+            ("soup", "anneal"),
+            ("long", "soup"),
+        )
         for row in (
             difference(phase, against, "bits", "general", 0.02, 0.03, margin=0.1, retained=True),
             difference(phase, against, "bits", "code", -0.31, 0.04),
@@ -244,6 +268,8 @@ def finished(workdir: Path) -> Callable[..., Settings]:
             make_source(source, license)
         make_planted()
         for name, settings in PHASES.items():
+            if settings["parent"] in MERGES:
+                make_merge("soup", MERGES["soup"]["merge"])
             make_phase(name, settings)
         evaluations = [
             path

@@ -1,9 +1,13 @@
 """The graph of stages against a slow search over all paths."""
 
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.report.lineage import Stages
+from scripts.common import layout
+from scripts.report.lineage import Stages, read_stages
+from tests.report.conftest import artifact, make_merge
 
 
 @st.composite
@@ -47,3 +51,15 @@ def test_a_layer_is_below_all_that_feeds_it(stages: Stages) -> None:
         for name in depth
         if depth[name]
     )
+
+
+def test_phases_feed_a_merge_and_a_merge_a_phase_without_a_cycle(workdir: Path) -> None:
+    order = artifact(layout.order("one"), "scripts.mix.order")
+    for name in ("one", "two"):
+        artifact(layout.phase(name), "scripts.train.phase", [order])
+    merge = make_merge("soup", {"one": 1, "two": 1})
+    child = artifact(layout.phase("child"), "scripts.train.phase", [merge])
+    stages = read_stages([make_merge("outer", {"soup": 1, "child": 1}), child])
+    assert stages.artifacts == {"mix.order": 1, "train.merge": 2, "train.phase": 3}
+    assert stages.layers() == [["mix.order"], ["train.phase"], ["train.merge"]]
+    assert stages.direct_edges() == [("mix.order", "train.phase"), ("train.phase", "train.merge")]

@@ -77,6 +77,8 @@ def phase_settings(**changes: Any) -> dict[str, Any]:
         "precision": None,
         "engine": Engine().model_dump(mode="json"),
         "checkpoint_tokens": 128,
+        "heldout_tokens": None,
+        "tracking": {},
         **changes,
     }  # fmt: skip
 

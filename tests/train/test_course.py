@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from scripts.common.config.train import Phase
+from scripts.common.config.train import Merge, Phase
 from scripts.common.errors import UserError
 from scripts.train.course import Clock, Course, courses
 
@@ -50,13 +50,13 @@ def test_phases_on_one_clock_go_through_one_schedule() -> None:
     one, two = tree["one"], tree["two"]
     assert one.lr(0) == 2e-4
     assert one.lr(4 * M) == one.end.lr == two.lr(0) == pytest.approx(3e-4)
-    assert two.start == Clock(lr=one.end.lr, tokens=10 * M, first_lr=2e-4)
+    assert (two.begin, two.first_lr) == (10 * M, 2e-4)
     assert two.lr(7 * M) == pytest.approx(3e-4)
     assert two.lr(16 * M) == pytest.approx(1e-4)  # half of what the clock began with
     assert [stretch.batch_tokens for stretch in one.plan.stretches] == [4096]
     assert [stretch.batch_tokens for stretch in two.plan.stretches] == [4096, 8192]
     assert two.plan.edges == (2 * M,)
-    assert tree["three"].start.tokens == 0
+    assert tree["three"].begin == 0
     assert tree["three"].lr(0) == pytest.approx(2e-4)
 
 
@@ -78,6 +78,56 @@ def test_decay_is_linear_unless_said_otherwise() -> None:
     )
     assert linear.lr(4 * M) == pytest.approx(0.75)
     assert cosine.lr(4 * M) == pytest.approx((1 + 2**-0.5) / 2)
+
+
+def merged(**branches: Phase) -> dict[str, Phase | Merge]:
+    """A trunk, branches of it, and their merge."""
+    trunk = phase("Warmup(1e-3, 1M) -> Constant")
+    soup = Merge(merge=dict.fromkeys(branches, 1))
+    return {"soup": soup, "trunk": trunk, **branches}
+
+
+def test_a_child_of_a_merge_inherits_what_the_merged_agree_on() -> None:
+    branch = phase("Linear(0.1x)", "trunk")
+    keys = {"lr": "Linear(0.1x) -> Constant(5e-4, 4M)", "inherit": {"clock": True}}
+    child = phase(parent="soup", tokens=4 * M, **keys)
+    tree = courses(
+        merged(one=branch, two=branch) | {"child": child, "other": phase("Constant(2x)", "soup")}
+    )
+    assert list(tree) == ["trunk", "one", "two", "child", "other"]
+    assert tree["child"].begin == 10 * M
+    assert tree["child"].first_lr == 1e-3
+    assert tree["other"].begin == 0
+    assert tree["other"].lr(0) == pytest.approx(2e-4)
+
+
+@pytest.mark.parametrize(
+    ("two", "child", "named"),
+    [
+        ({"lr": "Linear(0)"}, {"lr": "Constant"}, r"child\.lr 'Constant'.* no inherited lr"),
+        ({"lr": "Linear(0)"}, {"lr": "Constant(2x)"}, r"child\.lr .*'2x' needs .* absolute LR"),
+        ({"tokens": 9 * M}, {"inherit": {"clock": True}}, r"child\.inherit\.clock: .*leave it out"),
+        ({"inherit": {"lr": 2e-3}}, {"inherit": {"clock": True}}, r"child\.inherit\.clock: "),
+    ],
+)
+def test_what_the_merged_do_not_agree_on_is_not_inherited(
+    two: dict[str, Any], child: dict[str, Any], named: str
+) -> None:
+    branch = {"lr": "Constant", "parent": "trunk"}
+    tree = merged(one=phase(**branch), two=phase(**{**branch, **two}))
+    with pytest.raises(UserError, match=rf"phases\.{named}"):
+        courses(tree | {"child": phase(**{"lr": "Constant(1e-3)", **child}, parent="soup")})
+    courses(tree | {"child": phase("Constant(1e-3)", "soup")})
+
+
+def test_a_merge_of_merges_stands_where_all_of_them_do() -> None:
+    branch = phase("Constant", "trunk")
+    tree = merged(one=branch, two=branch) | {
+        "outer": Merge(merge={"soup": 2, "one": 1}),
+        "child": phase("Constant", "outer", inherit={"clock": True}),
+    }
+    assert courses(tree)["child"].begin == 10 * M
+    assert courses(tree)["child"].first_lr == 1e-3
 
 
 @pytest.mark.parametrize(

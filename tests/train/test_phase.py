@@ -22,6 +22,7 @@ from scripts.common.errors import UserError
 from scripts.train import loop, phase
 from scripts.train.state import sole_writer
 from tests.train.conftest import CONTEXT, make_order, phase_settings
+from tests.train.launch import PROGRAMS
 
 Run = Callable[..., Artifact]
 
@@ -69,32 +70,11 @@ def test_how_often_it_saves_changes_nothing(
     run_phase(checkpoint_tokens=64)
 
 
-_KILLED_RUN = """
-import os, signal, sys
-from scripts.train import loop, phase, state
-where, step = sys.argv.pop(), int(sys.argv.pop())
-die = lambda: os.kill(os.getpid(), signal.SIGKILL)
-if where == "save":
-    write_metrics = state.write_metrics
-    def killed(metrics, file):
-        write_metrics(metrics, file)
-        len(metrics) == step and die()
-    state.write_metrics = killed
-else:
-    take = loop.Trainer.step
-    def killed(self):
-        take(self)
-        self.state.step == step and die()
-    loop.Trainer.step = killed
-phase.main()
-"""
-
-
 def run_killed(step: int, where: str, **changes: Any) -> None:
     settings = json.dumps(phase_settings(**changes))
-    command = ["--phase", "base", "--settings", settings, str(step), where]
+    command = [str(step), where, "--phase", "base", "--settings", settings]
     done = subprocess.run(
-        [sys.executable, "-c", _KILLED_RUN, *command],
+        [sys.executable, str(PROGRAMS / "killed_phase.py"), *command],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=False,
     )

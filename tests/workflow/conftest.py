@@ -104,7 +104,7 @@ def small_config(data: Path) -> dict[str, Any]:
             "code": {"reader": "text", "domain": "code", "paths": [str(data / "code/*.py")]},
             "problems": {"reader": "problems", "domain": "math", "count": 300},
         },
-        "heldout": {"fraction": 0.2},
+        "heldout": {"fraction": 0.2, "sample_bytes": 10_000},
         "raters": {"quality": rater},
         "deduplicate": {"preference": ["prose", "problems", "code"]},
         "select": {"general": {"bounds": {"gopher_words": [5, None]}}, "code": {}, "math": {}},

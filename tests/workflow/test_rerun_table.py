@@ -42,6 +42,7 @@ OVER_ALL_DOCUMENTS: set[Job] = {
 }
 FROM_SELECTION = {
     ("tokenize_tokenizer",),
+    ("tokenize_heldout",),
     *(("tokenize_tokens", *shard) for shard in SHARDS),
 } | mixed(*PHASES)
 
@@ -194,6 +195,19 @@ def test_a_learning_rate(workspace: Workspace) -> None:
     config["phases"]["anneal"]["lr"] = "Cosine(0)"
     workspace.write_config(config)
     assert workspace.planned() == trained("anneal")
+
+
+def test_how_often_held_out_text_is_measured_trains_nothing_again(workspace: Workspace) -> None:
+    config = workspace.config()
+    config["phases"]["anneal"]["heldout_tokens"] = "2K"
+    config["tracking"] = {"wandb": {"project": "midtrain"}}
+    workspace.write_config(config)
+    before = workspace.contents()
+    done = workspace.snakemake()
+    kept = set(re.findall(r"results/(\S+): kept", done.stdout + done.stderr))
+    assert {f"phases/{phase}" for phase in PHASES} <= kept
+    assert workspace.contents() == before
+    assert workspace.planned() == set()
 
 
 def test_two_values_swapped_are_a_change(workspace: Workspace) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from scripts.common.config.base import Model, Name
+from scripts.common.config.collect import HeldOut
 
 
 class Tokenizer(Model):
@@ -20,3 +21,9 @@ class Tokenizer(Model):
         if (self.vocabulary is None) == (self.path is None):
             raise ValueError("give either `vocabulary`, to train one, or `path`, to use one")
         return self
+
+
+class HeldOutSample(HeldOut):
+    """Of the held-out documents, ``sample_bytes`` of each domain are what training's loss is on."""
+
+    sample_bytes: Annotated[int, Field(gt=0)] = 262_144

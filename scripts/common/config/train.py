@@ -1,8 +1,15 @@
 """The model and the tree of phases."""
 
-from typing import Annotated, Literal, Self
+import math
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from scripts.common.batch_plan import BatchPlan, Ramp
 from scripts.common.config.base import Fraction, Model, Name
@@ -61,6 +68,23 @@ class Engine(Model):
     compile: bool = True  # blocks, on a GPU
     deterministic: bool = True  # also on a GPU, where it costs some speed
 
+    @property
+    def stage(self) -> int:
+        """The ZeRO stage: 0 has no need of DeepSpeed."""
+        if self.zero is None:
+            return 1 if self.processes > 1 else 0
+        return self.zero
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.processes % self.sequence_ranks:
+            raise ValueError(
+                f"sequence_ranks {self.sequence_ranks} does not divide processes {self.processes}"
+            )
+        if self.offload and self.stage == 0:
+            raise ValueError("offload needs `zero` 1, 2 or 3: stage 0 has nothing to offload")
+        return self
+
 
 class Rope(Model):
     """Adjusted base frequency (survey, section 8.4.1): a larger RoPE base for a longer context."""
@@ -77,10 +101,20 @@ class Inherit(Model):
     clock: bool = False  # the count of tokens that `lr`, `batch_tokens` and `context` go by
 
 
-class Batching(Model):
-    """What decides the batches of a phase. ``parent`` is another phase, or null to start anew."""
+class Child(Model):
+    """What starts from another phase, its ``parent``, or anew where that is null."""
 
     parent: Name | None
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The phases that its weights come from."""
+        return () if self.parent is None else (self.parent,)
+
+
+class Batching(Child):
+    """What decides the batches of a phase."""
+
     tokens: Tokens
     schedule_tokens: Tokens | None = None  # what the notations span; none: to the phase's end
     batch_tokens: Ramp = 4096
@@ -140,6 +174,7 @@ class Phase(Scheduling):
     precision: Literal["fp32", "bf16", "fp8"] | None = None  # none: bf16 on a GPU, else fp32
     engine: Engine = Engine()
     checkpoint_tokens: Tokens = 1_000_000
+    heldout_tokens: Tokens | None = 25_000_000  # between measurements of held-out text; none: never
 
     @model_validator(mode="after")
     def _whole_batches(self) -> Self:
@@ -149,3 +184,38 @@ class Phase(Scheduling):
         if isinstance(batch, int) and isinstance(context, int) and batch % context:
             raise ValueError(f"batch_tokens {batch} is no multiple of context {context}")
         return self
+
+
+def _shares(weights: dict[str, float]) -> dict[str, float]:
+    """Return weights that sum to one, by name: the same however they were ordered and scaled."""
+    total = math.fsum(weights.values())
+    return {name: weights[name] / total for name in sorted(weights)}
+
+
+class Merge(Model):
+    """The weighted mean of other phases' weights: a phase that trains nothing.
+
+    As OLMo 2 averages anneals over several orders of the data (arXiv:2501.00656), and Nemotron 3
+    Super a window of one run's checkpoints (arXiv:2604.12374).
+    """
+
+    merge: Annotated[
+        dict[Name, Annotated[float, Field(gt=0, allow_inf_nan=False)]],
+        Field(min_length=2),
+        AfterValidator(_shares),
+    ]
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The phases that its weights come from."""
+        return tuple(self.merge)
+
+
+def _phase_or_merge(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    """Validate as what its keys say it is, for errors of that alone, under the keys as written."""
+    if isinstance(value, dict):
+        return (Merge if "merge" in value else Phase).model_validate(value)
+    return handler(value)
+
+
+AnyPhase = Annotated[Phase | Merge, WrapValidator(_phase_or_merge)]

@@ -16,13 +16,15 @@ from scripts.common import attributes
 from scripts.common.config.annotate import AnyRater, CombinedRater
 from scripts.common.config.base import Fraction, Model, Name
 from scripts.common.config.catalogue import CatalogueSource, expanded
-from scripts.common.config.collect import AnySource, HeldOut
+from scripts.common.config.collect import AnySource
 from scripts.common.config.decontaminate import Decontaminate
 from scripts.common.config.deduplicate import Deduplicate
 from scripts.common.config.evaluate import Evaluate, ItemsTask
+from scripts.common.config.phases import phase_problems
 from scripts.common.config.select import SelectDomain
-from scripts.common.config.tokenize import Tokenizer
-from scripts.common.config.train import Architecture, Phase
+from scripts.common.config.tokenize import HeldOutSample, Tokenizer
+from scripts.common.config.tracking import Tracking
+from scripts.common.config.train import AnyPhase, Architecture, Merge, Phase
 from scripts.common.errors import UserError
 
 _WEIGHT_TOLERANCE = 1e-6
@@ -34,7 +36,7 @@ class Config(Model):
         dict[Name, AnySource],
         BeforeValidator(expanded, json_schema_input_type=dict[Name, AnySource | CatalogueSource]),
     ]
-    heldout: HeldOut
+    heldout: HeldOutSample
     annotate: list[Name] = []
     raters: dict[Name, AnyRater] = {}
     deduplicate: Deduplicate
@@ -43,8 +45,9 @@ class Config(Model):
     tokenizer: Tokenizer
     model: Architecture = Architecture()
     mixtures: dict[Name, dict[Name, Fraction]]
-    phases: dict[Name, Phase]
+    phases: dict[Name, AnyPhase]
     evaluate: Evaluate
+    tracking: Tracking = Tracking()
 
     @model_validator(mode="after")
     def _consistent(self) -> "Config":
@@ -136,24 +139,10 @@ class Config(Model):
                     f"mixtures.{name}: the weights sum to {sum(weights.values()):.6g}; "
                     "make them sum to 1"
                 )
-        for name, phase in self.phases.items():
+        for name, phase in self.trained().items():
             if phase.mixture not in self.mixtures:
                 yield f"phases.{name}.mixture: no mixture is called {phase.mixture!r}"
-            if phase.parent is not None and phase.parent not in self.phases:
-                yield (
-                    f"phases.{name}.parent: no phase is called {phase.parent!r}; "
-                    f"known are {sorted(self.phases)}, or null to start from `model`"
-                )
-            elif cycle := self._cycle_from(name):
-                yield f"phases.{name}.parent: a cycle, {' -> '.join(cycle)}; one must start anew"
-
-    def _cycle_from(self, name: str) -> list[str] | None:
-        path = [name]
-        while (parent := self.phases[path[-1]].parent) in self.phases:
-            if parent in path:
-                return [*path, parent] if parent == name else None
-            path.append(parent)
-        return None
+        yield from phase_problems(self.phases, self.model)
 
     def _evaluate_problems(self) -> Iterator[str]:
         evaluate = self.evaluate
@@ -178,6 +167,13 @@ class Config(Model):
     def source_shards(self) -> dict[str, int]:
         """Return the number of shards by source."""
         return {name: source.shards for name, source in self.sources.items()}
+
+    def trained(self) -> dict[str, Phase]:
+        """Return the phases that are trained: all but the merges."""
+        return {name: one for name, one in self.phases.items() if isinstance(one, Phase)}
+
+    def merges(self) -> dict[str, Merge]:
+        return {name: one for name, one in self.phases.items() if isinstance(one, Merge)}
 
     def sources_of_mixture(self, mixture: str) -> list[str]:
         """Return the sources that a mixture draws on, by their own name or their domain's."""

@@ -6,6 +6,7 @@ from typing import Protocol
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from scripts.train.batches import Batch
 from scripts.train.ranks import Ranks
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # AdamW's tensors of a parameter
@@ -17,11 +18,11 @@ class Backend(Protocol):
     model: PreTrainedModel
     ranks: Ranks
 
-    def backward(self, loss: Tensor, *, last: bool) -> None:
-        """Add the gradient of ``loss``, which is the ``last`` one of a step or not.
+    def losses(self, batch: Batch, z_weight: float) -> tuple[Tensor, Tensor]:
+        """Return ``model.token_losses``, whose gradients are wanted in ``backward``."""
 
-        Gradients are sums, over a step's losses and over the ranks.
-        """
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradient of ``loss``: a sum over a step's losses and over the ranks."""
 
     def update(self, lr: float, accept: Callable[[float], bool]) -> float:
         """Return the gradient's norm before it is clipped; take the step if that is accepted.

@@ -1,4 +1,7 @@
-"""One process and plain torch: AdamW over fp32 weights, products in fp32 or bf16.
+"""Plain torch: AdamW over fp32 weights, products in fp32 or bf16.
+
+Each of several processes holds all of it, which is what DeepSpeed calls ZeRO 0: its own does not
+add up bf16 gradients in fp32.
 
 In bf16 the model's own weights are rounded copies. Their gradients are added up in fp32 as soon as
 a micro-batch has made them: bf16 sums lose what is 256 times smaller than the sum.
@@ -12,16 +15,23 @@ from transformers import PreTrainedModel
 
 from scripts.common.config.train import Optimizer
 from scripts.train.backends import MOMENTS
-from scripts.train.model import undecayed
-from scripts.train.ranks import Ranks
+from scripts.train.batches import Batch
+from scripts.train.model import token_losses, undecayed
+from scripts.train.ranks import ALONE, Ranks
 
 
 class PlainBackend:
     """A backend for a model on its device; see ``Backend``."""
 
-    def __init__(self, model: PreTrainedModel, settings: Optimizer, precision: torch.dtype) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        settings: Optimizer,
+        precision: torch.dtype,
+        ranks: Ranks = ALONE,
+    ) -> None:
         self.model = model
-        self.ranks = Ranks()
+        self.ranks = ranks
         self._clip_norm = settings.clip_norm
         self._masters = {
             name: _master(parameter, precision) for name, parameter in model.named_parameters()
@@ -32,12 +42,16 @@ class PlainBackend:
             fused=True,
         )
 
-    def backward(self, loss: Tensor, *, last: bool) -> None:
+    def losses(self, batch: Batch, z_weight: float) -> tuple[Tensor, Tensor]:
+        return token_losses(self.model, batch, z_weight, self.ranks)
+
+    def backward(self, loss: Tensor) -> None:
         loss.backward()
 
     def update(self, lr: float, accept: Callable[[float], bool]) -> float:
         masters = list(self._masters.values())
-        norm = nn.utils.get_total_norm([x.grad for x in masters if x.grad is not None])
+        gradients = [self.ranks.sum(x.grad) for x in masters if x.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
         if accept(float(norm)):
             nn.utils.clip_grads_with_norm_(masters, self._clip_norm, norm)
             for group in self._optimizer.param_groups:

@@ -72,7 +72,7 @@ def _tell_recipe(arguments: argparse.Namespace) -> None:
 
         curves = []
         for name, course in planned.items():
-            begin = course.start.tokens
+            begin = course.begin
             points = curve.sample(
                 course.schedule, begin, begin + course.tokens, starts[name] - begin
             )
@@ -83,7 +83,7 @@ def _tell_recipe(arguments: argparse.Namespace) -> None:
 def _course_rows(course: Course, start: int, at: Sequence[int] | None) -> Iterator[Row]:
     """Yield what holds at the edges of a phase's LR and batches, or those of ``at`` within it."""
     if at is None:
-        edges = {round(edge) - course.start.tokens for edge in course.schedule.edges}
+        edges = {round(edge) - course.begin for edge in course.schedule.edges}
         within = {edge for edge in edges if 0 < edge < course.tokens}
         places = sorted({0, *within, *course.plan.edges, course.tokens})
     else:

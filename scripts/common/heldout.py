@@ -1,4 +1,8 @@
-"""Held-out documents as the evaluations read them: a sample that grows without changing."""
+"""Held-out documents as they are scored: a sample that grows without changing, cut to fit models.
+
+Bytes, unlike tokens, compare models of different tokenizers: what is predicted is told in bits per
+byte.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,6 +12,9 @@ import pyarrow.parquet as pq
 
 from scripts.common import layout, tables
 from scripts.common.artifact import Artifact
+
+# Only the head of a document is scored: in a ratio of sums, one long file would outweigh the rest.
+HEAD_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -43,3 +50,17 @@ def read(records: Iterable[Path], count: int) -> list[Document]:
             )
             found.update((row["id"], Document(**row)) for row in rows.to_pylist())
     return [found[id] for id in chosen]
+
+
+def head(text: str, limit: int = HEAD_BYTES) -> str:
+    """Return the longest beginning of ``text`` that has at most ``limit`` bytes in UTF-8."""
+    return text.encode()[:limit].decode(errors="ignore")
+
+
+def windows(tokens: list[int], context: int) -> list[list[int]]:
+    """Cut a document, prefix first, into windows of which each token but the first is predicted.
+
+    Each sees the last token of the one before it and predicts up to ``context`` new ones, so that
+    every token counts once.
+    """
+    return [tokens[start : start + context + 1] for start in range(0, len(tokens) - 1, context)]

@@ -1,0 +1,1 @@
+"""What the training of a configuration will take: memory, GPU-hours, days."""
