@@ -73,7 +73,7 @@ class Settings(Scheduling):
     rope: Rope | None
     optimizer: Optimizer
     spikes: Spikes
-    precision: Literal["fp32", "bf16", "fp8"] | None
+    precision: Literal["fp32", "bf16"] | None
     engine: Engine
     checkpoint_tokens: Tokens
     heldout_tokens: Tokens | None

@@ -8,11 +8,12 @@ import functools
 import hashlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils import deterministic
 
 from scripts.common.config.train import Architecture, Engine, Optimizer, Spikes
@@ -95,8 +96,12 @@ def steps(state: TrainState, last: int, spikes: Spikes | None = None) -> list[di
 
 def bits(backend: Backend) -> str:
     """A hash of all weights and moments."""
+    return hashed([*backend.weights(), *backend.moments()])
+
+
+def hashed(tensors: Iterable[tuple[str, Tensor]]) -> str:
     digest = hashlib.sha256()
-    for name, value in (*backend.weights(), *backend.moments()):
+    for name, value in tensors:
         digest.update(name.encode() + value.detach().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
@@ -107,6 +112,7 @@ def straight_and_resumed(
     """Save half-way and go on; resume from there with a new backend, which is returned too."""
     straight = TrainState(make())
     ranks = straight.backend.ranks
+    begun = hashed(straight.backend.weights())
     steps(straight, HALF)
     folder.mkdir(parents=True, exist_ok=True)
     ranks.wait()
@@ -120,6 +126,7 @@ def straight_and_resumed(
     restored = bits(resumed.backend)
     steps(resumed, STEPS)
     seen = {
+        "begun": begun,
         "metrics": straight.metrics,
         "restored": restored == half,
         "resumed": resumed.metrics == straight.metrics

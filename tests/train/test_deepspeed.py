@@ -10,7 +10,16 @@ from torch import Tensor
 
 from scripts.train.state import SavedTensors, TrainState
 from tests.train.launch import PROGRAMS, launched
-from tests.train.ranks_program import CASES, HALF, PRECISIONS, STEPS, backend_of, skipped, steps
+from tests.train.ranks_program import (
+    CASES,
+    HALF,
+    PRECISIONS,
+    STEPS,
+    backend_of,
+    hashed,
+    skipped,
+    steps,
+)
 
 Metrics = list[dict[str, Any]]
 
@@ -54,6 +63,7 @@ def test_losses_are_those_of_plain_torch(
 ) -> None:
     """Over a ramp whose batches do not divide by three, with clipping and weight decay."""
     precision = name.split("-")[1]
+    assert seen[name]["begun"] == hashed(backend_of(0, precision).weights())
     assert all(step["grad_norm"] > 0.2 for step in alone[precision])  # clipped in each step
     loss, norm = differences(seen[name]["metrics"], alone[precision])
     assert loss < ROUNDING[precision][0]

@@ -210,6 +210,34 @@ def test_how_often_held_out_text_is_measured_trains_nothing_again(workspace: Wor
     assert workspace.planned() == set()
 
 
+def test_a_weight_of_a_merge(workspace: Workspace) -> None:
+    """It is no matter of what comes before, nor of the order of what comes after."""
+    config = workspace.config()
+    phases = config["phases"]
+    phases["soup"] = {"merge": {"anneal": 1, "control": 1}}
+    child = {"parent": "soup", "lr": "Constant(1e-4)", "inherit": {"optimizer": False}}
+    phases["after"] = {**phases["anneal"], **child}
+    config["evaluate"]["phases"] += ["soup", "after"]
+    config["evaluate"]["compare"]["soup"] = ["anneal"]
+    workspace.write_config(config)
+    merged: Job = ("merge_phases", "soup")
+    assert workspace.planned() == {merged} | evaluations("soup") | mixed("after")
+
+    target = "results/phases/after/content.json"
+    workspace.snakemake(target)
+    assert workspace.planned(target) == set()
+    phases["soup"]["merge"] = {"control": 2, "anneal": 2.0}
+    workspace.write_config(config)
+    assert workspace.planned(target) == set()
+    phases["soup"]["merge"]["control"] = 1
+    workspace.write_config(config)
+    assert workspace.planned(target) == {merged, ("train_phase", "after")}
+    phases["control"]["seed"] = 1
+    workspace.write_config(config)
+    before = {("mix_order", "control"), ("train_phase", "control"), ("mix_order", "after")}
+    assert workspace.planned(target) == before | {merged, ("train_phase", "after")}
+
+
 def test_two_values_swapped_are_a_change(workspace: Workspace) -> None:
     """Snakemake compares params as a set of texts: swapped values would not be seen one by one."""
     config = workspace.config()

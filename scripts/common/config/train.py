@@ -171,7 +171,7 @@ class Phase(Scheduling):
     seed: int = 0
     optimizer: Optimizer = Optimizer()
     spikes: Spikes = Spikes()
-    precision: Literal["fp32", "bf16", "fp8"] | None = None  # none: bf16 on a GPU, else fp32
+    precision: Literal["fp32", "bf16"] | None = None  # none: bf16 on a GPU, else fp32
     engine: Engine = Engine()
     checkpoint_tokens: Tokens = 1_000_000
     heldout_tokens: Tokens | None = 25_000_000  # between measurements of held-out text; none: never

@@ -7,7 +7,9 @@ Gradients are added up in fp32, over micro-batches and over processes.
 Rajbhandari et al. 2020, "ZeRO: Memory Optimizations Toward Training Trillion Parameter Models".
 """
 
+import contextlib
 import functools
+import io
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +38,9 @@ from scripts.train.ranks import Ranks
 logging.getLogger("DeepSpeed").setLevel(logging.ERROR)  # it warns of what is meant to be
 warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed.c10d_logger")
 
+# On a CPU it would compile code at the start, for a call that is not made here.
+deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+
 _BUCKET = 100_000_000  # gradients, or weights, that are sent at a time
 
 
@@ -63,11 +68,12 @@ class DeepSpeedBackend:
             betas=(settings.beta1, settings.beta2),
             fused=True,
         )
-        self._engine, *_ = deepspeed.initialize(
-            model=_Losses(model, ranks),
-            optimizer=self._adamw,
-            config=_configuration(parameters, settings, precision, engine),
-        )
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints how much memory there is
+            self._engine, *_ = deepspeed.initialize(
+                model=_Losses(model, ranks),
+                optimizer=self._adamw,
+                config=_configuration(parameters, settings, precision, engine),
+            )
         # In bf16, RoPE's frequencies would turn documents' far ends by wrong angles.
         assert buffers == {name: value.dtype for name, value in model.named_buffers()}
         self._create_moments()
