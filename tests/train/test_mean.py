@@ -45,7 +45,7 @@ def random_files(folder: Path, dtype: torch.dtype = torch.float32) -> list[Path]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("numbers", [1 << 24, 6, 1])
+@pytest.mark.parametrize("numbers", [1 << 24, 12, 1])
 def test_every_number_is_the_rounded_float64_mean(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, numbers: int
 ) -> None:
