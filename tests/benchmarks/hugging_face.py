@@ -5,9 +5,11 @@ these its FlashAttention makes documents that do not see each other; ``sdpa`` ma
 costs the whole row's attention. Told no positions, it attends across documents.
 """
 
+import os
 import tempfile
 from collections.abc import Sequence
 from typing import Any
+from unittest.mock import patch
 
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -54,7 +56,8 @@ def train(
     **changes: Any,
 ) -> float:
     """Take all rows once; return the mean loss [nats]. ``changes`` are of TrainingArguments."""
-    with tempfile.TemporaryDirectory() as folder:
+    # What it is to compile it writes into the environment, where the next run would find it.
+    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ):
         arguments = TrainingArguments(
             folder,
             per_device_train_batch_size=micro_rows,

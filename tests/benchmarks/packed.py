@@ -46,12 +46,12 @@ def batches(tokens: Artifact, name: str, phase: Batching) -> Batches:
     """Write the order of a phase; return its batches."""
     settings = order.Settings(
         **{key: getattr(phase, key) for key in Batching.model_fields},
-        tokenizer="bpe", mixture={"text": 1.0}, max_epochs=1, seed=0,
+        tokenizer="bpe", mixture={"text": 1.0}, max_epochs=1, seed=0, follows=[],
         sources={"text": order.MixedSource(domain="text", shards=1)},
     )  # fmt: skip
     documents = {"text": Documents.of("text", [TokenStore.open(tokens.path)])}
     made = make(
-        lambda draft: order.build(draft, name, documents, None, settings),
+        lambda draft: order.build(draft, name, documents, [], settings),
         output=layout.order(name), module=_MAKER, settings={}, inputs=[tokens.path],
     )  # fmt: skip
     return Batches(Order(made, phase.plan(0)), {("text", 0): tokens.path})

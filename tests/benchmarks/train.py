@@ -54,6 +54,7 @@ class Measured:
 
     @classmethod
     def of(cls, loop: Loop, batches: Batches, micro_rows: int) -> "Measured":
+        torch.compiler.reset()  # of the model before
         clock = Clock()
         loss = loop(batches, micro_rows, clock)
         tokens = _ROWS * _CONTEXT
