@@ -109,7 +109,10 @@ def test_every_job_has_one_parameter_and_that_is_canonical_text(workspace: Works
     ]
     assert len(records) > len(SHARDS) * 6
     for record in records:
-        (parameter,) = map(ast.literal_eval, record["params"])
+        texts = list(map(ast.literal_eval, record["params"]))
+        if record["rule"] == "train_phase":  # what starts it, nothing in one process, is no JSON
+            texts.remove("")
+        (parameter,) = texts
         assert canonical.dumps(json.loads(parameter)) == parameter, record["rule"]
 
 
