@@ -11,7 +11,7 @@ Its columns are registered in `scripts.common.attributes`, from where the rule h
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -32,8 +32,6 @@ Columns = Mapping[str, NDArray[Any] | pa.Array]  # each with a value for every t
 Measure = Callable[[Texts], Columns]
 Types = Mapping[str, pa.DataType]  # of the columns that are no measures
 Count = Callable[[pa.Table], dict[str, Any]]
-
-_BATCH_BYTES = 4_000_000  # bounds the memory of whatever an annotator makes of a batch
 
 
 class Settings(Model):
@@ -98,7 +96,7 @@ def build(
         ]
     )
     parts = []
-    for batch in batches(documents):
+    for batch in tables.batches(documents.member("documents.parquet"), ["id", "text"]):
         found = measure(Texts.of_column(batch.column("text")))
         if set(found) != set(columns):
             raise UserError(
@@ -118,16 +116,3 @@ def _array(values: NDArray[Any] | pa.Array, type_of: pa.DataType | None) -> pa.A
         return values if isinstance(values, pa.Array) else pa.array(values, type_of)
     numbers = np.ascontiguousarray(values, np.float64)
     return pa.Array.from_buffers(pa.float64(), len(numbers), [None, pa.py_buffer(numbers)])
-
-
-def batches(documents: Artifact) -> Iterator[pa.RecordBatch]:
-    """Yield id and text of documents, a few MB at a time."""
-    for rows in tables.batches(documents.member("documents.parquet"), ["id", "text"]):
-        ends = np.cumsum(np.diff(Texts.of_column(rows.column("text")).offsets))
-        first = 0
-        while first < len(rows):
-            begin = ends[first - 1] if first else 0
-            last = int(np.searchsorted(ends, begin + _BATCH_BYTES, side="right"))
-            last = max(last, first + 1)
-            yield rows.slice(first, last - first)
-            first = last

@@ -12,8 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import pyarrow as pa
-
 from scripts.collect.heldout import is_held_out
 from scripts.collect.readers import reader_of
 from scripts.collect.records import Found, Quarantine, Reader, Record, Skipped
@@ -28,6 +26,7 @@ from scripts.common.errors import UserError
 log = logging.getLogger(__name__)
 _SHOWN_REASONS = 5
 _MAX_DETAIL_CHARACTERS = 500
+_COUNTS = ("documents", "heldout", "repaired", "without_license", "bytes")
 
 
 class Settings(Model):
@@ -37,17 +36,53 @@ class Settings(Model):
 
 @dataclass
 class _Shard:
-    """What was read: rows for the tables, in order."""
+    """Writes what is read to a shard's tables as it comes, and counts it."""
 
-    documents: list[dict[str, Any]] = field(default_factory=list)
-    heldout: list[dict[str, Any]] = field(default_factory=list)
-    quarantine: list[Quarantine] = field(default_factory=list)
+    source: str
+    settings: Settings
+    documents: tables.RowWriter
+    heldout: tables.RowWriter
+    quarantine: tables.RowWriter
+    counts: Counter[str] = field(default_factory=Counter)
+    quarantined: Counter[str] = field(default_factory=Counter)  # by reason
     skipped: Counter[str] = field(default_factory=Counter)  # by reason
-    repaired: int = 0  # records whose text its Unicode treatment changed
+    first_faults: list[Quarantine] = field(default_factory=list)
+    _ids: set[int] = field(default_factory=set)
 
-    @property
-    def quarantined(self) -> int:
-        return sum(one.records for one in self.quarantine)
+    def add(self, found: Found) -> None:
+        if isinstance(found, Record):
+            text = treated(found.text, self.settings.source.unicode)
+            self.counts["repaired"] += text != found.text
+            found = _without_fault(replace(found, text=text))
+        match found:
+            case Skipped():
+                self.skipped[found.reason] += found.records
+            case Quarantine():
+                self._add_quarantine(found)
+            case Record():
+                self._add_record(found)
+
+    def _add_record(self, record: Record) -> None:
+        row = _row(record, self.source, self.settings.source.license)
+        if row["id"] in self._ids:
+            detail = f"the same url and text came before: {row['url']}"
+            self._add_quarantine(Quarantine(record.locator, "duplicate_id", detail))
+            return
+        self._ids.add(row["id"])
+        if is_held_out(record.text, self.settings.heldout.fraction):
+            self.counts["heldout"] += 1
+            self.heldout.add(row)
+            return
+        self.counts["documents"] += 1
+        self.counts["without_license"] += row["license"] is None
+        self.counts["bytes"] += len(record.text.encode())
+        self.documents.add(row)
+
+    def _add_quarantine(self, one: Quarantine) -> None:
+        self.quarantined[one.reason] += one.records
+        if len(self.first_faults) < _SHOWN_REASONS:
+            self.first_faults.append(one)
+        self.quarantine.add({"url": one.locator, "reason": one.reason, "detail": _detail(one)})
 
 
 def collect(name: str, shard: int, settings: Settings) -> Artifact:
@@ -75,26 +110,23 @@ def build(draft: Draft, name: str, shard: int, settings: Settings, reader: Reade
 
     Raises UserError if the source has no document, or more quarantined records than it allows.
     """
-    found = _collect(reader.read(shard), name, settings)
+    with (
+        tables.RowWriter(draft.path("documents.parquet"), tables.DOCUMENTS) as documents,
+        tables.RowWriter(draft.path("heldout.parquet"), tables.DOCUMENTS) as heldout,
+        tables.RowWriter(draft.path("quarantine.parquet"), tables.QUARANTINE) as quarantine,
+    ):
+        found = _Shard(name, settings, documents, heldout, quarantine)
+        for one in reader.read(shard):
+            found.add(one)
     _check_quarantine(found, settings.source.max_quarantined)
-    if not found.documents and not found.heldout:
+    if not found.counts["documents"] and not found.counts["heldout"]:
         _check_other_shards(reader, shard, settings.source.shards)
-    for member, rows in (("documents", found.documents), ("heldout", found.heldout)):
-        tables.write(pa.Table.from_pylist(rows, tables.DOCUMENTS), draft.path(f"{member}.parquet"))
-    tables.write(_quarantine_table(found.quarantine), draft.path("quarantine.parquet"))
-    reasons = Counter[str]()
-    for one in found.quarantine:
-        reasons[one.reason] += one.records
+    draft.counts.update({name: found.counts[name] for name in _COUNTS})
     draft.counts.update(
-        documents=len(found.documents),
-        heldout=len(found.heldout),
-        quarantined=found.quarantined,
-        quarantined_by_reason=dict(reasons),
-        repaired=found.repaired,
+        quarantined=found.quarantined.total(),
+        quarantined_by_reason=dict(found.quarantined),
         skipped=found.skipped.total(),
         skipped_by_reason=dict(found.skipped),
-        without_license=sum(row["license"] is None for row in found.documents),
-        bytes=sum(len(row["text"].encode()) for row in found.documents),
     )
     log.info(
         "%s/%d: %s documents, %s held out, %s quarantined, %s skipped",
@@ -112,30 +144,6 @@ def document_id(source: str, url: str, text: str) -> int:
         digest.update(len(content).to_bytes(8, "big"))
         digest.update(content)
     return int.from_bytes(digest.digest(), "big") >> 1
-
-
-def _collect(records: Iterable[Found], name: str, settings: Settings) -> _Shard:
-    found, seen = _Shard(), set[int]()
-    for record in records:
-        if isinstance(record, Skipped):
-            found.skipped[record.reason] += record.records
-            continue
-        if isinstance(record, Record):
-            text = treated(record.text, settings.source.unicode)
-            found.repaired += text != record.text
-            record = _without_fault(replace(record, text=text))
-        if isinstance(record, Quarantine):
-            found.quarantine.append(record)
-            continue
-        row = _row(record, name, settings.source.license)
-        if row["id"] in seen:
-            detail = f"the same url and text came before: {row['url']}"
-            found.quarantine.append(Quarantine(record.locator, "duplicate_id", detail))
-            continue
-        seen.add(row["id"])
-        held_out = is_held_out(record.text, settings.heldout.fraction)
-        (found.heldout if held_out else found.documents).append(row)
-    return found
 
 
 def _without_fault(record: Record) -> Record | Quarantine:
@@ -167,26 +175,19 @@ def _row(record: Record, source: str, default_license: str | None) -> dict[str, 
     }
 
 
-def _quarantine_table(quarantine: Iterable[Quarantine]) -> pa.Table:
-    rows = [
-        {"url": one.locator, "reason": one.reason, "detail": _detail(one)} for one in quarantine
-    ]
-    return pa.Table.from_pylist(rows, tables.QUARANTINE)
-
-
 def _detail(one: Quarantine) -> str:
     return one.detail.encode("utf-8", "backslashreplace").decode()[:_MAX_DETAIL_CHARACTERS]
 
 
 def _check_quarantine(found: _Shard, allowed: float) -> None:
-    total = len(found.documents) + len(found.heldout) + found.quarantined
-    if found.quarantined > allowed * total:
+    quarantined = found.quarantined.total()
+    total = found.counts["documents"] + found.counts["heldout"] + quarantined
+    if quarantined > allowed * total:
         first = "\n".join(
-            f"  {one.locator}: {one.reason}: {_detail(one)}"
-            for one in found.quarantine[:_SHOWN_REASONS]
+            f"  {one.locator}: {one.reason}: {_detail(one)}" for one in found.first_faults
         )
         raise UserError(
-            f"{found.quarantined:,} of {total:,} records are no documents, more "
+            f"{quarantined:,} of {total:,} records are no documents, more "
             f"than the fraction {allowed:g} that max_quarantined allows; the first are\n{first}\n"
             "Correct them, or raise max_quarantined of this source"
         )

@@ -1,15 +1,18 @@
 """The Parquet tables that stages hand to each other, and how they are read and written."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scripts.common.errors import UserError
 
 ROW_GROUP_ROWS = 1000
+_ROW_GROUP_CHARACTERS = 4_000_000  # bounds the memory of whatever a program makes of a row group
 
 DOCUMENTS = pa.schema(
     [
@@ -70,11 +73,50 @@ SELECTION = pa.schema(
 )
 
 
+_COMPRESSION = {"compression": "zstd", "compression_level": 3}
+
+
 def write(table: pa.Table, path: Path) -> None:
     """Write a table as the house does: zstd, small row groups, the same bytes each time."""
-    pq.write_table(
-        table, path, compression="zstd", compression_level=3, row_group_size=ROW_GROUP_ROWS
-    )
+    pq.write_table(table, path, row_group_size=ROW_GROUP_ROWS, **_COMPRESSION)
+
+
+class RowWriter:
+    """Writes rows as they come, holding one row group.
+
+    A row group has at most 1000 rows, and texts of at most 4 million characters or a single row.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._file = pq.ParquetWriter(path, schema, **_COMPRESSION)
+        self._rows: list[Mapping[str, Any]] = []
+        self._characters = 0
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        characters = sum(len(value) for value in row.values() if isinstance(value, str))
+        self._characters += characters
+        if len(self._rows) == ROW_GROUP_ROWS or self._characters > _ROW_GROUP_CHARACTERS:
+            self._write_rows()
+            self._characters = characters
+        self._rows.append(row)
+
+    def _write_rows(self) -> None:
+        if self._rows:
+            self._file.write_table(pa.Table.from_pylist(self._rows, self._file.schema))
+        self._rows = []
+
+    def __enter__(self) -> "RowWriter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self._write_rows()
+        self._file.close()
 
 
 def read(
@@ -92,18 +134,30 @@ def read(
         raise UserError(f"{path} is no readable Parquet file ({error}): make it again") from error
 
 
-def batches(
-    path: Path, columns: Sequence[str], rows: int = ROW_GROUP_ROWS
-) -> Iterator[pa.RecordBatch]:
-    """Yield some columns of a table, at most ``rows`` at a time, so that memory stays bounded.
+def batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Yield some columns of a table, a row group at a time, so that memory stays bounded.
 
     Raises UserError for a damaged file.
     """
     try:
         with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(rows, columns=columns)
+            for group in range(file.num_row_groups):
+                rows = file.metadata.row_group(group).num_rows
+                yield from file.iter_batches(max(rows, 1), row_groups=[group], columns=columns)
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path} is no readable Parquet file ({error}): make it again") from error
+
+
+def take(path: Path, columns: Sequence[str], rows: Sequence[int]) -> pa.Table:
+    """Return some columns of the rows with the numbers ``rows``, which ascend, in their order."""
+    numbers = np.asarray(rows, np.int64)
+    taken, first = [], 0
+    for batch in batches(path, columns):
+        begin, end = np.searchsorted(numbers, [first, first + len(batch)])
+        taken.append(batch.take(pa.array(numbers[begin:end] - first)))
+        first += len(batch)
+    schema = pq.read_schema(path)
+    return pa.Table.from_batches(taken, pa.schema([schema.field(name) for name in columns]))
 
 
 def check_aligned(table: pa.Table, ids: Sequence[int], path: Path) -> None:

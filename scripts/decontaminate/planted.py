@@ -160,22 +160,20 @@ def _embedded(copy: str, document: str) -> str:
 
 def _sampled(documents: Sequence[Artifact], settings: Planted) -> list[str]:
     """Return documents of the least hashes, whatever the shards."""
-    ids, shard = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    ids, places = [np.empty(0, np.int64)], list[tuple[int, int]]()  # places: artifact and row
     for number, artifact in enumerate(documents):
         own = tables.read(artifact.member("documents.parquet"), ["id"]).column("id").to_numpy()
-        own = own[_least(own, settings)]
-        ids.append(own)
-        shard.append(np.full(len(own), number))
-    known, places = np.concatenate(ids), np.concatenate(shard)
-    chosen = _least(known, settings)
-    texts: dict[int, str] = {}
-    for number in np.unique(places[chosen]).tolist():
-        wanted = known[chosen][places[chosen] == number].tolist()
-        path = documents[number].member("documents.parquet")
-        table = tables.read(path, ["id", "text"], [("id", "in", wanted)])
-        for one, text in zip(*(table[name].to_pylist() for name in ("id", "text")), strict=True):
-            texts[one] = text[:_MOST_CHARACTERS]
-    return [texts[one] for one in known[chosen].tolist()]
+        least = _least(own, settings)
+        ids.append(own[least])
+        places += [(number, row) for row in least.tolist()]
+    chosen = [places[place] for place in _least(np.concatenate(ids), settings).tolist()]
+    texts: dict[tuple[int, int], str] = {}
+    for number, artifact in enumerate(documents):
+        rows = sorted(row for one, row in chosen if one == number)
+        taken = tables.take(artifact.member("documents.parquet"), ["text"], rows)["text"]
+        for row, text in zip(rows, taken.to_pylist(), strict=True):
+            texts[number, row] = text[:_MOST_CHARACTERS]
+    return [texts[place] for place in chosen]
 
 
 def _least(ids: NDArray[np.int64], settings: Planted) -> NDArray[np.int64]:

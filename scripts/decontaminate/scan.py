@@ -145,8 +145,10 @@ def build(draft: Draft, documents: Artifact, index: Artifact, settings: Settings
     rules.check_canary()
     scan = Scan(rules)
     attributes = [ATTRIBUTES.empty_table()]
-    for ids, texts in _batches(documents):
-        held = np.concatenate([scan.add(ids[part], some) for part, some in _parts(texts)])
+    for batch in tables.batches(documents.member("documents.parquet"), ["id", "text"]):
+        ids = batch.column("id").to_numpy()
+        parts = _parts(Texts.of_column(batch.column("text")))
+        held = np.concatenate([scan.add(ids[part], some) for part, some in parts])
         attributes.append(pa.table([ids, held], schema=ATTRIBUTES))
     by_document, hits = pa.concat_tables(attributes), scan.hits()
     tables.write(by_document, draft.path("attributes.parquet"))
@@ -156,11 +158,6 @@ def build(draft: Draft, documents: Artifact, index: Artifact, settings: Settings
     draft.counts["contaminated"] = pc.sum(pc.greater(by_document["contaminated"], 0)).as_py() or 0
     draft.counts["documents_by_benchmark"] = _documents_by_benchmark(hits)
     draft.counts["rules"] = scan.effort()
-
-
-def _batches(documents: Artifact) -> Iterator[tuple[NDArray[np.int64], Texts]]:
-    for batch in tables.batches(documents.member("documents.parquet"), ["id", "text"]):
-        yield batch.column("id").to_numpy(), Texts.of_column(batch.column("text"))
 
 
 def _parts(texts: Texts) -> Iterator[tuple[slice, Texts]]:

@@ -1,7 +1,5 @@
 """From places in a batch's words to characters of the documents."""
 
-from functools import lru_cache
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,11 +15,14 @@ class Spans:
     def __init__(self, texts: Texts, words: HashedWords) -> None:
         """``words`` are those of ``texts``, whose characters are told."""
         self._texts, self._words = texts, words
-        self._document = lru_cache(maxsize=1)(self._read)  # places come by document
+        self._last = -1  # the document read last: places come by document
+        self._read_last: tuple[str, bytes, NDArray[np.int64] | None] = ("", b"", None)
 
     def characters(self, document: int, begin: int, end: int) -> tuple[int, int, str]:
         """Return where the words [begin, end) start and end, and the text there."""
-        text, searched, lowered = self._document(document)
+        if document != self._last:
+            self._last, self._read_last = document, self._read(document)
+        text, searched, lowered = self._read_last
         base = self._words.texts.offsets[document]
         first, last = int(self._words.starts[begin] - base), int(self._words.ends[end - 1] - base)
         if len(searched) != len(text):  # else each character is one byte

@@ -75,7 +75,7 @@ def join_copies(corpus: Corpus, clusters: Clusters, scratch: Path) -> NDArray[np
     compared = np.zeros(len(corpus), np.bool_)
     for shard in corpus.shards:
         at = shard.start
-        for batch in tables.batches(shard.signatures, ["exact", "wordless"], _ROWS):
+        for batch in tables.batches(shard.signatures, ["exact", "wordless"]):
             records = np.empty(len(batch), _TEXT)
             records[KEY], records["rest"] = _halves(batch.column("exact")).T
             records["document"] = np.arange(at, at + len(batch))

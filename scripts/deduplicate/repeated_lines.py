@@ -45,7 +45,6 @@ SCHEMA = pa.schema(
     ]
 )
 
-_ROWS = 1 << 16  # lines read at a time
 _LINE = np.dtype([(KEY, "<u8"), ("rank", "<i8"), ("line", "<i8")])
 
 
@@ -64,7 +63,7 @@ def repeats(
     spill = Spill(scratch / "lines", _LINE)
     count = 0
     for shard in corpus.shards:
-        for batch in tables.batches(_lines(lines, shard), ["row", "hash"], _ROWS):
+        for batch in tables.batches(_lines(lines, shard), ["row", "hash"]):
             documents = shard.start + batch.column("row").to_numpy()
             records = np.empty(len(batch), _LINE)
             records[KEY] = batch.column("hash").to_numpy()

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from scripts.common import edits, layout, token_store
+from scripts.common import edits, layout, tables, token_store
 from scripts.common.artifact import Artifact, Draft, make
 from scripts.common.command import parse_settings, parser, run
 from scripts.common.config.base import Model, Name
@@ -28,8 +27,6 @@ from scripts.tokenize.encoder import (
 from scripts.tokenize.selected import read_edits, read_repeats
 
 log = logging.getLogger(__name__)
-
-_BATCH_ROWS = 1000
 
 
 class Settings(Model):
@@ -106,13 +103,13 @@ def _selected(
     """Yield ids and edited texts of the selected documents in row order, in small batches."""
     column = read_edits(selection)
     first = 0
-    with pq.ParquetFile(documents.member("documents.parquet")) as file:
-        for batch in file.iter_batches(_BATCH_ROWS, columns=["id", "text"]):
-            chosen = pa.array(kept[first : first + len(batch)])
-            here = batch.filter(chosen)
-            texts = edits.apply_all(here["text"], column.slice(first, len(batch)).filter(chosen))
-            yield here["id"].to_numpy(), texts
-            first += len(batch)
+    path = documents.member("documents.parquet")
+    for batch in tables.batches(path, ["id", "text"]):
+        chosen = pa.array(kept[first : first + len(batch)])
+        here = batch.filter(chosen)
+        texts = edits.apply_all(here["text"], column.slice(first, len(batch)).filter(chosen))
+        yield here["id"].to_numpy(), texts
+        first += len(batch)
 
 
 def main() -> None:

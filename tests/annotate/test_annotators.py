@@ -8,6 +8,7 @@ from types import ModuleType
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from scripts.annotate import pii, runner
@@ -68,12 +69,16 @@ def test_every_document_has_a_row_and_every_measure_a_value(
 
 
 @pytest.mark.parametrize("name", ANNOTATORS)
-def test_the_size_of_a_batch_does_not_show(
+def test_the_size_of_a_row_group_does_not_show(
     make_documents: MakeDocuments, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     make_documents("s", 0, TEXTS)
     whole = program(monkeypatch, name).content
-    monkeypatch.setattr(runner, "_BATCH_BYTES", 50)
+    layout.documents("s", 0).with_name(layout.MANIFEST).unlink()
+    with monkeypatch.context() as small:
+        small.setattr(tables, "ROW_GROUP_ROWS", 2)
+        documents = make_documents("s", 0, TEXTS)
+    assert pq.read_metadata(documents.member("documents.parquet")).num_row_groups > 2
     layout.attributes("s", name, 0).with_name(layout.MANIFEST).unlink()
     assert program(monkeypatch, name).content == whole
 
@@ -98,18 +103,6 @@ def test_other_columns_than_registered_are_an_error(
     make_documents("s", 0, ["a"])
     with pytest.raises(UserError, match=r"returns .*registered for \['mine'\].*attributes\.py"):
         program(monkeypatch, "fineweb", ("mine",))
-
-
-def test_a_batch_is_bounded_but_for_a_document_of_its_own(
-    make_documents: MakeDocuments, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runner, "_BATCH_BYTES", 10)
-    texts = ["a" * 4, "b" * 6, "c" * 30, "d", "", "e" * 10, "f"]
-    batches = [
-        batch.column("text").to_pylist() for batch in runner.batches(make_documents("s", 0, texts))
-    ]
-    assert [text for batch in batches for text in batch] == texts
-    assert [sum(map(len, batch)) for batch in batches] == [10, 30, 1, 10, 1]
 
 
 def test_the_registry_has_each_column_once() -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import secrets
 from pathlib import Path
 
 import pyarrow as pa
@@ -177,6 +178,15 @@ def test_a_wrong_schema_loses_all_rows_of_the_file(columns):
     (found,) = parquet().read(0)
     assert isinstance(found, Quarantine)
     assert (found.reason, found.records) == ("wrong_schema", 2)
+
+
+def test_a_parquet_file_is_never_held_whole():
+    texts = [secrets.token_hex(2000) for _ in range(8000)]
+    pq.write_table(pa.table({"text": texts}), "data.parquet", row_group_size=100)
+    before, most = pa.total_allocated_bytes(), 0
+    for _ in parquet().read(0):
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert most < Path("data.parquet").stat().st_size / 3
 
 
 def test_a_file_that_is_not_parquet_is_an_error():

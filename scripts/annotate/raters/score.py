@@ -10,8 +10,6 @@ from scripts.common.command import parse_settings, parser, run
 from scripts.common.config.base import Model
 from scripts.common.texts import Texts
 
-_WINDOW_ROWS = 4000  # transformers batch by length within it: more would pad less, but hold more
-
 
 class Settings(Model):
     """None: the rater decides everything."""
@@ -27,7 +25,7 @@ def build(draft: Draft, documents: Artifact, rater: Artifact, name: str) -> None
     scorer = base.load(record.rater.kind).scorer(rater, record)
     ids, found = [np.empty(0, np.int64)], [np.empty(0, np.float64)]
     path = documents.member("documents.parquet")
-    for batch in tables.batches(path, ["id", "text"], _WINDOW_ROWS):
+    for batch in tables.batches(path, ["id", "text"]):
         ids.append(batch["id"].to_numpy())
         found.append(scorer.score(Texts.of_column(batch["text"])))
     draft.counts.update(scorer.counts())

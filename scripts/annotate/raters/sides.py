@@ -4,8 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-
 from scripts.common import tables
 from scripts.common.artifact import Artifact
 from scripts.common.errors import UserError
@@ -72,8 +70,7 @@ def _candidates(name: str, contents: Sequence[Path]) -> list[_Candidate]:
 
 def _read(candidates: list[_Candidate], good: bool) -> Iterator[Example]:
     for path in sorted({candidate.path for candidate in candidates}):
-        here = [candidate for candidate in candidates if candidate.path == path]
-        rows = pa.array([candidate.row for candidate in here], pa.int64())
-        texts = tables.read(path, ["text"]).column("text").take(rows).to_pylist()
-        for candidate, text in zip(here, texts, strict=True):
+        here = sorted((one for one in candidates if one.path == path), key=lambda one: one.row)
+        texts = tables.take(path, ["text"], [candidate.row for candidate in here])["text"]
+        for candidate, text in zip(here, texts.to_pylist(), strict=True):
             yield Example(candidate.order, text, good)

@@ -35,7 +35,8 @@ class ParquetReader:
     def _records(self, file: Path) -> Iterator[Record | Quarantine]:
         name = files.printable(file)
         try:
-            with pq.ParquetFile(file) as parquet:
+            # Buffered ahead, each row group's bytes would be kept until the file is closed.
+            with pq.ParquetFile(file, pre_buffer=False) as parquet:
                 if fault := self._schema_fault(parquet.schema_arrow):
                     yield Quarantine(name, "wrong_schema", fault, parquet.metadata.num_rows)
                 else:
