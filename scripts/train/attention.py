@@ -54,8 +54,8 @@ class Documents:
 
     def to(self, device: torch.device) -> "Documents":
         bounds_N1 = self.bounds_N1.to(device, non_blocking=True)
-        # Else compiled code would be compiled anew for each number of documents.
-        torch._dynamo.maybe_mark_dynamic(bounds_N1, 0)
+        if bounds_N1.is_cuda:  # where it would be compiled anew for each number of documents
+            torch._dynamo.maybe_mark_dynamic(bounds_N1, 0)
         return replace(self, bounds_N1=bounds_N1)
 
 

@@ -23,6 +23,9 @@ from scripts.train.loss import IGNORED
 
 SourceShard = tuple[str, int]
 
+# Activations of more tokens than this at a time fall out of the CPU's caches, or of a GPU's memory.
+MICRO_BATCH_TOKENS = {"cpu": 4096, "cuda": 16_384}
+
 
 @dataclass(frozen=True)
 class Batch:

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 
 _SHAPES = 64  # of micro-batches: a ramp has several, and each ends in a smaller one
 # What is dear to compute: `cheap` keeps its results and recomputes all else.
-_DEAR = {"mm", "addmm", "bmm", "_varlen_attn", "_scaled_mm", "_scaled_dot_product_flash_attention"}
+_DEAR = {"mm", "addmm", "bmm", "_varlen_attn", "_scaled_dot_product_flash_attention_for_cpu"}
 
 
 def prepare_blocks(model: PreTrainedModel, recompute: str, *, compiled: bool) -> None:
@@ -27,12 +27,14 @@ def prepare_blocks(model: PreTrainedModel, recompute: str, *, compiled: bool) ->
     A block whose code was compiled for too many shapes raises an error then, and does not go on
     uncompiled in silence.
     """
-    torch._dynamo.config.fail_on_recompile_limit_hit = True
-    torch._dynamo.config.recompile_limit = _SHAPES
+    compiled = compiled and model.device.type == "cuda"
+    if compiled:  # else importing it would only take seconds
+        torch._dynamo.config.fail_on_recompile_limit_hit = True
+        torch._dynamo.config.recompile_limit = _SHAPES
     for block in blocks(model):
         if recompute != "nothing":
             block.forward = _recomputing(block.forward, recompute)
-        if compiled and model.device.type == "cuda":
+        if compiled:
             block.compile(dynamic=False)  # each shape of micro-batches gets code of its own
 
 

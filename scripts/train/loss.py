@@ -6,13 +6,15 @@ gradients of the hidden states and of the head's weight.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
 IGNORED = -100  # the label of a token that is not to be predicted
+
+Losses = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
 
 CHUNK_LOGITS = 1 << 28  # at a time: fewer chunks, fewer passes over the head's gradient
 
@@ -24,10 +26,24 @@ def head_loss(
 
     Logits are ``hidden_ND @ weight_VD.T``, computed in the type of ``hidden_ND``; all that follows
     is in fp32, as both sums are [nats]. The z-loss, z_weight * logsumexp(logits)^2, keeps logits
-    small (PaLM, Chowdhery et al. 2022, section 5). Only the first sum has a gradient.
+    small (PaLM, Chowdhery et al. 2022, section 5). Only the first sum has a gradient, and none is
+    computed where gradients are off.
     """
-    total, entropy = _HeadLoss.apply(hidden_ND, weight_VD, labels_N, z_weight)
-    return total, entropy
+    if torch.is_grad_enabled():
+        total, entropy = _HeadLoss.apply(hidden_ND, weight_VD, labels_N, z_weight)
+        return total, entropy
+    losses = _chunk_losses(hidden_ND)
+    sums_2 = hidden_ND.new_zeros(2, dtype=torch.float32)
+    for chunk in _chunks(hidden_ND, weight_VD):
+        sums_2 += losses(hidden_ND[chunk] @ weight_VD.T, labels_N[chunk], z_weight)[0]
+    return sums_2.sum(), sums_2[0]
+
+
+def _chunks(hidden_ND: Tensor, weight_VD: Tensor) -> Iterator[slice]:
+    chunks = -(-len(hidden_ND) * len(weight_VD) // CHUNK_LOGITS)
+    rows = -(-len(hidden_ND) // chunks)
+    for first in range(0, len(hidden_ND), rows):
+        yield slice(first, first + rows)
 
 
 class _HeadLoss(torch.autograd.Function):
@@ -35,14 +51,11 @@ class _HeadLoss(torch.autograd.Function):
     def forward(
         ctx: Any, hidden_ND: Tensor, weight_VD: Tensor, labels_N: Tensor, z_weight: float
     ) -> tuple[Tensor, Tensor]:
-        losses = _compiled_losses() if hidden_ND.is_cuda else _losses_in_place
-        chunks = -(-len(hidden_ND) * len(weight_VD) // CHUNK_LOGITS)
-        rows = -(-len(hidden_ND) // chunks)
+        losses = _chunk_losses(hidden_ND)
         hidden_grad_ND = torch.empty_like(hidden_ND)
         weight_grad_VD = torch.zeros_like(weight_VD, dtype=torch.float32)
         sums_2 = hidden_ND.new_zeros(2, dtype=torch.float32)
-        for first in range(0, len(hidden_ND), rows):
-            chunk = slice(first, first + rows)
+        for chunk in _chunks(hidden_ND, weight_VD):
             logits_CV = hidden_ND[chunk] @ weight_VD.T
             chunk_sums_2, logit_grad_CV = losses(logits_CV, labels_N[chunk], z_weight)
             sums_2 += chunk_sums_2
@@ -89,8 +102,12 @@ def _losses_in_place(logits_CV: Tensor, labels_C: Tensor, z_weight: float) -> tu
     return torch.stack([entropy, z_loss]), fp32_CV.to(logits_CV.dtype)
 
 
+def _chunk_losses(hidden_ND: Tensor) -> Losses:
+    return _compiled_losses() if hidden_ND.is_cuda else _losses_in_place
+
+
 @functools.cache
-def _compiled_losses() -> Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]:
+def _compiled_losses() -> Losses:
     return torch.compile(losses_in_few_passes)
 
 

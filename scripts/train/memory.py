@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 from scripts.common.config.train import Engine
+from scripts.train.backends import BUCKET
 from scripts.train.cost import Shape
 from scripts.train.loss import CHUNK_LOGITS
 
 _CONTEXT = 1 << 30  # CUDA, its libraries and their kernels
 _NCCL = 1 << 30
 _FP32 = 4
-_BUCKET = 100_000_000  # as the DeepSpeed backend sets it
 _LIVE = 1_000_000_000  # weights that ZeRO 3 has together: DeepSpeed's stage3_max_live_parameters
 
 
@@ -149,7 +149,7 @@ def _buffers(shape: Shape, engine: Engine, width: int) -> int:
     if engine.stage < 2:
         return 0
     gathered = width * min(shape.parameters, _LIVE) if engine.stage == 3 else 0
-    return _FP32 * min(shape.parameters, _BUCKET) + gathered
+    return _FP32 * min(shape.parameters, BUCKET) + gathered
 
 
 def _block_bytes(shape: Shape, engine: Engine, width: int, tokens: int) -> int:

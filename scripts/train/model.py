@@ -73,9 +73,7 @@ def load(
 
     Raises UserError if it is not one, or has fewer embeddings than the tokenizer has tokens.
     """
-    if not (folder / "config.json").is_file():
-        raise UserError(f"{folder} holds no config.json: name a Hugging Face checkpoint folder")
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    config = read_config(folder)
     if config.vocab_size < vocabulary["vocabulary"]:
         raise UserError(
             f"{folder}: {config.vocab_size} embeddings for a tokenizer of "
@@ -94,6 +92,19 @@ def load(
     except (OSError, ValueError) as error:
         raise UserError(f"{folder} does not load as a safetensors checkpoint: {error}") from error
     return _checked(model, rope)
+
+
+def read_config(folder: Path) -> PreTrainedConfig:
+    """Read the config.json of a checkpoint folder; raises UserError if it is of no known model."""
+    try:
+        found: PreTrainedConfig = AutoConfig.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{folder} has no usable config.json: name a Hugging Face checkpoint folder ({error})"
+        ) from error
+    return found
 
 
 def _adapt(config: PreTrainedConfig, context: int, rope: Rope | None) -> None:

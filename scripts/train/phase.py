@@ -36,7 +36,7 @@ from scripts.common.quantity import Tokens
 from scripts.train import model as models
 from scripts.train.backends import Backend
 from scripts.train.backends.plain import PlainBackend
-from scripts.train.batches import Batches, Order, SourceShard
+from scripts.train.batches import MICRO_BATCH_TOKENS, Batches, Order, SourceShard
 from scripts.train.blocks import prepare_blocks
 from scripts.train.course import Clock, Course
 from scripts.train.heldout import HeldOut
@@ -61,8 +61,6 @@ from scripts.train.utilization import Flops
 log = logging.getLogger(__name__)
 
 MODULE = "scripts.train.phase"
-# Activations of more tokens than this at a time fall out of the CPU's caches, or of a GPU's memory.
-_MICRO_BATCH_TOKENS = {"cpu": 4096, "cuda": 16_384}
 
 
 class Settings(Scheduling):
@@ -141,7 +139,7 @@ def train(
     state = _start(inputs, settings, ranks)
     if runs.resume(state):
         log.info("%s: goes on from step %d", phase, state.step)
-    micro_batch = settings.engine.micro_batch_tokens or _MICRO_BATCH_TOKENS[device.type]
+    micro_batch = settings.engine.micro_batch_tokens or MICRO_BATCH_TOKENS[device.type]
     trainer = Trainer(
         state,
         Prefetched(batches, pinned=device.type == "cuda"),
@@ -318,7 +316,8 @@ def _lead(phase: str, settings: Settings, ranks: Ranks, word: Word) -> None:
         inputs = Inputs(phase, settings)
         decisive = settings.decisive()
         output = layout.phase(phase)
-        key = _run_key(decisive, inputs)
+        precision = str(_precision(settings, ranks.device))  # by default it depends on the device
+        key = _run_key({**decisive, "precision": precision}, inputs)
 
         def build_together(draft: Draft) -> None:
             word.give(key)

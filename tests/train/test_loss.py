@@ -48,6 +48,20 @@ def test_losses_and_gradients_are_those_of_the_formula(
     assert not entropy.requires_grad
 
 
+@pytest.mark.parametrize("chunk_logits", [1, 1 << 20])
+def test_without_gradients_the_sums_are_the_same_bits(
+    chunk_logits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loss, "CHUNK_LOGITS", chunk_logits)
+    hidden_ND, weight_VD, labels_N = inputs(64, 11, torch.float32)
+    learned = head_loss(hidden_ND, weight_VD, labels_N, 1e-2)
+    monkeypatch.delattr(loss, "_HeadLoss")
+    with torch.no_grad():
+        measured = head_loss(hidden_ND, weight_VD, labels_N, 1e-2)
+    assert [one.item() for one in measured] == [one.item() for one in learned]
+    assert not any(one.requires_grad for one in measured)
+
+
 def test_tokens_that_are_not_predicted_have_no_gradient() -> None:
     hidden_ND, weight_VD, labels_N = inputs(6, 5, torch.float32)
     labels_N[:] = IGNORED

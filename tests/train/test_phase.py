@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
@@ -116,6 +117,21 @@ def test_a_signal_saves_and_ends_with_status_75(
             run_phase()
     assert ended.value.code == 75
     assert [path.name for path in FOLDER.glob(".run-*/*")] == ["step-000000003"]
+    assert run_phase().content == straight
+
+
+def test_the_end_of_the_jobs_time_saves_and_ends_with_status_75(
+    run_phase: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight = run_phase().content
+    shutil.rmtree(FOLDER)
+    with monkeypatch.context() as patched:
+        patched.setenv("SLURM_JOB_END_TIME", str(time.time() + loop._RESERVE_SECONDS - 1))
+        with pytest.raises(SystemExit) as ended:
+            run_phase()
+    assert ended.value.code == 75
+    assert [path.name for path in FOLDER.glob(".run-*/*")] == ["step-000000001"]
+    monkeypatch.setenv("SLURM_JOB_END_TIME", str(time.time() + 3600))
     assert run_phase().content == straight
 
 

@@ -135,7 +135,7 @@ def test_faults_are_told_without_a_traceback(arguments: tuple[str, ...], named: 
 
 def test_a_folder_without_a_configuration_is_told(tmp_path: Path) -> None:
     config = workflow.load(demo(model={"path": str(tmp_path)}))
-    with pytest.raises(UserError, match=r"model\.path: .* has no usable config\.json"):
+    with pytest.raises(UserError, match=r"has no usable config\.json: name a Hugging Face"):
         planned_phases(config, Cluster(gpus.named("H100"), 1, 0.5), None)
     with pytest.raises(UserError, match=r"the configuration is not valid:\n  title"):
         read_config_of(tmp_path, demo(title=3))

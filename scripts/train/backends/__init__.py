@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 from scripts.train.batches import Batch
 from scripts.train.ranks import Ranks
 
+BUCKET = 100_000_000  # gradients, or weights, that DeepSpeed sends at a time
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # AdamW's tensors of a parameter
 
 

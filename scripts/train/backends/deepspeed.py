@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from scripts.common.config.train import Engine, Optimizer
-from scripts.train.backends import MOMENTS
+from scripts.train.backends import BUCKET, MOMENTS
 from scripts.train.backends.plain import parameter_groups
 from scripts.train.batches import Batch
 from scripts.train.model import token_losses
@@ -40,8 +40,6 @@ warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distribu
 
 # On a CPU it would compile code at the start, for a call that is not made here.
 deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-
-_BUCKET = 100_000_000  # gradients, or weights, that are sent at a time
 
 
 class DeepSpeedBackend:
@@ -198,7 +196,7 @@ class _AdamW(torch.optim.AdamW):
 def _configuration(
     parameters: int, settings: Optimizer, precision: torch.dtype, engine: Engine
 ) -> dict[str, Any]:
-    bucket = min(parameters, _BUCKET)
+    bucket = min(parameters, BUCKET)
     zero: dict[str, Any] = {
         "stage": engine.stage,
         "reduce_bucket_size": bucket,

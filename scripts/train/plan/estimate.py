@@ -6,10 +6,10 @@ from functools import cached_property
 
 from scripts.common.batch_plan import BatchPlan, Stretch
 from scripts.common.config.train import Engine
+from scripts.train.batches import MICRO_BATCH_TOKENS
 from scripts.train.cost import Shape, mean_length
 from scripts.train.gpus import Gpu
 from scripts.train.memory import Load, Memory, host_bytes, predicted_bytes
-from scripts.train.phase import _MICRO_BATCH_TOKENS
 
 _HOUR = 3600
 
@@ -115,7 +115,7 @@ class Estimate:
 
     def _load(self, engine: Engine, stretch: Stretch) -> Load:
         share = self._rows(stretch)
-        tokens = engine.micro_batch_tokens or _MICRO_BATCH_TOKENS["cuda"]
+        tokens = engine.micro_batch_tokens or MICRO_BATCH_TOKENS["cuda"]
         rows = min(share, max(1, tokens * engine.sequence_ranks // stretch.context))
         return Load(rows * stretch.context // engine.sequence_ranks, -(-share // rows), self.gpus)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 import yaml
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from scripts.common import layout
 from scripts.common.artifact import Artifact
@@ -42,13 +42,7 @@ def skeleton(config: Config) -> PreTrainedModel:
         if folder is None:
             vocabulary = {"vocabulary": _vocabulary(config), "bos": None, "eos": None}
             return models.create(config.model, vocabulary, context=1, rope=None)
-        try:
-            described = AutoConfig.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
-            made: PreTrainedModel = AutoModelForCausalLM.from_config(described)
-        except (OSError, ValueError) as error:
-            raise UserError(f"model.path: {folder} has no usable config.json: {error}") from error
+        made: PreTrainedModel = AutoModelForCausalLM.from_config(models.read_config(Path(folder)))
         return made
 
 
