@@ -18,7 +18,10 @@ from transformers import PreTrainedModel
 
 _SHAPES = 64  # of micro-batches: a ramp has several, and each ends in a smaller one
 # What is dear to compute: `cheap` keeps its results and recomputes all else.
-_DEAR = {"mm", "addmm", "bmm", "_varlen_attn", "_scaled_dot_product_flash_attention_for_cpu"}
+_DEAR = {
+    *("mm", "addmm", "bmm", "_scaled_mm"),
+    *("_varlen_attn", "_scaled_dot_product_flash_attention_for_cpu"),
+}
 
 
 def prepare_blocks(model: PreTrainedModel, recompute: str, *, compiled: bool) -> None:

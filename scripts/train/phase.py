@@ -71,7 +71,7 @@ class Settings(Scheduling):
     rope: Rope | None
     optimizer: Optimizer
     spikes: Spikes
-    precision: Literal["fp32", "bf16"] | None
+    precision: Literal["fp32", "bf16", "fp8"] | None
     engine: Engine
     checkpoint_tokens: Tokens
     heldout_tokens: Tokens | None
@@ -199,6 +199,10 @@ def _start(inputs: Inputs, settings: Settings, ranks: Ranks) -> TrainState:
     model = _model(inputs, settings)
     if ranks.sequence > 1:
         check_sharing(model.config, inputs.course.plan, ranks.sequence)
+    if settings.precision == "fp8":
+        from scripts.train.float8 import use_float8  # takes seconds
+
+        use_float8(model, ranks.device)
     model.to(ranks.device)  # type: ignore[arg-type]  # transformers decorates it beyond mypy
     # DeepSpeed's hooks are to surround what is compiled, and blocks' names to stay as they are.
     prepare_blocks(model, settings.engine.recompute, compiled=settings.engine.compile)
@@ -219,7 +223,7 @@ def _backend(model: PreTrainedModel, settings: Settings, ranks: Ranks) -> Backen
 
 def _precision(settings: Settings, device: torch.device) -> torch.dtype:
     chosen = settings.precision or ("bf16" if device.type == "cuda" else "fp32")
-    return {"fp32": torch.float32, "bf16": torch.bfloat16}[chosen]
+    return torch.float32 if chosen == "fp32" else torch.bfloat16  # fp8 is bf16 but for products
 
 
 def _model(inputs: Inputs, settings: Settings) -> PreTrainedModel:

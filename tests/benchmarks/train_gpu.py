@@ -91,6 +91,14 @@ def _row(case: Case, generator: torch.Generator) -> torch.Tensor:
     return torch.cat(parts)
 
 
+def in_float8(model: PreTrainedModel, batches: list[Batch]) -> float:
+    """Return the seconds of a step of ours with FP8 products."""
+    from scripts.train.float8 import use_float8
+
+    use_float8(model, model.device)
+    return ours(model, batches)
+
+
 def ours(model: PreTrainedModel, batches: list[Batch]) -> float:
     """Return the seconds of a step."""
     model.set_attn_implementation(attention.NAME)
@@ -196,6 +204,8 @@ def main() -> None:
         print(measured(case, "ours", ours), flush=True)
         if not alone:
             print(measured(case, "Hugging Face Trainer", trainer), flush=True)
+    for case in (CASES[0], CASES[-1]):
+        print(measured(fitted(case), "ours, FP8", in_float8), flush=True)
     torch.use_deterministic_algorithms(True)
     print(measured(fitted(CASES[0]), "ours, deterministic", ours), flush=True)
     print(f"{time.monotonic() - start:.0f} s")

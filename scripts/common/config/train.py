@@ -171,7 +171,7 @@ class Phase(Scheduling):
     seed: int = 0
     optimizer: Optimizer = Optimizer()
     spikes: Spikes = Spikes()
-    precision: Literal["fp32", "bf16"] | None = None  # none: bf16 on a GPU, else fp32
+    precision: Literal["fp32", "bf16", "fp8"] | None = None  # none: bf16 on a GPU, else fp32
     engine: Engine = Engine()
     checkpoint_tokens: Tokens = 1_000_000
     heldout_tokens: Tokens | None = 25_000_000  # between measurements of held-out text; none: never
@@ -183,6 +183,8 @@ class Phase(Scheduling):
             raise ValueError("context 1: a row of one token has nothing to predict")
         if isinstance(batch, int) and isinstance(context, int) and batch % context:
             raise ValueError(f"batch_tokens {batch} is no multiple of context {context}")
+        if self.precision == "fp8" and self.engine.stage == 3:
+            raise ValueError("precision fp8 is not known to work with `engine.zero` 3: lower it")
         return self
 
 
