@@ -6,14 +6,18 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Files with compiled functions: compiled when first imported, then cached beside them.
 KERNELS := $(shell grep -rl --include='*.py' '^@njit' scripts)
 
-.PHONY: demo test lint format schema kernels bench-curation bench-train lock clean
+.PHONY: demo test test-slurm lint format schema kernels bench-curation bench-train lock clean
 
 demo: kernels
 	$(BIN)/snakemake --profile profiles/local
 	@echo "The report is at $(CURDIR)/results/report/index.html"
 
 test: kernels
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 2 --dist worksteal --ignore tests/slurm
+
+# On a SLURM cluster of several nodes that the tests start here; without Debian's packages they skip.
+test-slurm: kernels
+	$(BIN)/pytest tests/slurm
 
 lint: .venv/complete
 	$(BIN)/ruff check .
