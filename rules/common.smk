@@ -32,10 +32,10 @@ if (
 path = (
     "" if workflow.deployment_settings.deployment_method else f"{os.path.dirname(sys.executable)}:"
 )
-shell.prefix(
-    f"set -euo pipefail; export PYTHONPATH={shlex.quote(str(workflow.basedir))}"
-    f" PATH={shlex.quote(path)}$PATH; "
+environment = (
+    f"export PYTHONPATH={shlex.quote(str(workflow.basedir))} PATH={shlex.quote(path)}$PATH"
 )
+shell.prefix(f"set -euo pipefail; {environment}; ")
 
 
 def house(file):
@@ -60,6 +60,10 @@ def each_shard(artifact, sources=None, **names):
         for source in (cfg.sources if sources is None else sources)
         for shard in cfg.shards(source)
     ]
+
+
+# The image of all rules, for `--sdm apptainer`; envs/README.md says how it is built.
+container: house("envs/midtrain.sif")
 
 
 wildcard_constraints:
