@@ -20,6 +20,7 @@ include: "rules/mix.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
+include: "rules/watch.smk"
 
 
 rule all:

@@ -11,11 +11,14 @@ from typing import Any
 
 from scripts.common.code import ROOT
 
+_PROCESSES = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+
 
 def start() -> dict[str, Any]:
     """Open the record of an attempt, with the state of the code as it is now."""
     return {
         "command": [sys.executable, *sys.argv],
+        "cpu_seconds": _cpu_seconds(),
         "git_commit": _git("rev-parse", "HEAD"),
         "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "host": platform.node(),
@@ -27,12 +30,22 @@ def start() -> dict[str, Any]:
 
 
 def finish(attempt: dict[str, Any]) -> dict[str, Any]:
-    """Close the record with its end and the peak memory of this process and its children."""
-    kilobytes = max(
-        resource.getrusage(who).ru_maxrss
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    return {**attempt, "end": _now(), "peak_memory_bytes": kilobytes * 1024}
+    """Close the record with its end and what this process and its ended children have taken.
+
+    ``cpu_seconds`` is the time of processors since the start, ``peak_memory_bytes`` the most that
+    one process has held.
+    """
+    kilobytes = max(resource.getrusage(who).ru_maxrss for who in _PROCESSES)
+    spent = {
+        "cpu_seconds": _cpu_seconds() - attempt["cpu_seconds"],
+        "peak_memory_bytes": kilobytes * 1024,
+    }
+    return {**attempt, "end": _now(), **spent}
+
+
+def _cpu_seconds() -> float:
+    usages = [resource.getrusage(who) for who in _PROCESSES]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def _now() -> str:
