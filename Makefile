@@ -6,11 +6,15 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Files with compiled functions: compiled when first imported, then cached beside them.
 KERNELS := $(shell grep -rl --include='*.py' '^@njit' scripts)
 
-.PHONY: demo test test-slurm lint format schema kernels bench-curation bench-train lock clean
+.PHONY: demo check-slurm test test-slurm lint format schema kernels bench-curation bench-train lock clean
 
 demo: kernels
 	$(BIN)/snakemake --profile profiles/local
 	@echo "The report is at $(CURDIR)/results/report/index.html"
+
+# What this site's SLURM would refuse, before anything is submitted: on the login node.
+check-slurm: .venv/complete
+	$(BIN)/python -m scripts.slurm.check
 
 test: kernels
 	$(BIN)/pytest -n 2 --dist worksteal --ignore tests/slurm
