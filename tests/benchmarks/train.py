@@ -35,10 +35,10 @@ from scripts.train.tracking import Trackers
 from tests.benchmarks import hugging_face, nanogpt, packed
 from tests.benchmarks.clock import Clock
 
-_VOCABULARY, _CONTEXT, _ROWS = 32_000, 1024, 8
+_VOCABULARY, _CONTEXT, _ROWS = 32_000, 1024, 4
 _SHAPE = Architecture(hidden_size=384, intermediate_size=1024, layers=6, heads=6)
 _SETTINGS, _LR = Optimizer(), 1e-3
-_MICRO_ROWS = (1, 2, 4, 8)
+_MICRO_ROWS = (1, 2, 4)
 _SAME_LOSS = 1e-4  # relative: the Trainer decays embeddings too
 
 Loop = Callable[[Batches, int, Clock], float]  # from batches and a micro-batch's rows to the loss
@@ -192,7 +192,7 @@ def _table(runs: dict[str, list[Measured]], micro_rows: dict[str, int]) -> str:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--steps", type=int, default=4, help="of a run; the first warms up")
     options.add_argument("--micro-rows", type=int, help="for all loops; else the best for each")
     arguments = options.parse_args()
