@@ -7,7 +7,6 @@ include: "inputs/annotate.smk"
 rule annotate_attributes:
     input:
         documents=layout.documents("{source}", "{shard}"),
-        code=lambda wildcards: program(f"scripts.annotate.{wildcards.annotator}"),
     output:
         layout.attributes("{source}", "{annotator}", "{shard}"),
     log:
@@ -17,6 +16,7 @@ rule annotate_attributes:
     conda:
         "../envs/curate.yaml"
     params:
+        code=lambda wildcards: program(f"scripts.annotate.{wildcards.annotator}"),
         settings=lambda wildcards: settings({"columns": ANNOTATORS[wildcards.annotator].columns}),
     shell:
         "python -m scripts.annotate.{wildcards.annotator} --source {wildcards.source}"
@@ -27,7 +27,6 @@ rule annotate_rater:
     input:
         documents=lambda wildcards: each_shard(layout.documents, sources_of_rater(wildcards.rater)),
         files=lambda wildcards: rater_files(cfg.raters[wildcards.rater]),
-        code=lambda wildcards: rater_program(wildcards.rater, "scripts.annotate.raters.train"),
     output:
         layout.rater("{rater}"),
     log:
@@ -38,6 +37,7 @@ rule annotate_rater:
         "../envs/curate.yaml"
     threads: rater_threads
     params:
+        code=lambda wildcards: rater_program(wildcards.rater, "scripts.annotate.raters.train"),
         settings=lambda wildcards: settings(
             {
                 "rater": cfg.raters[wildcards.rater].model_dump(mode="json"),
@@ -55,7 +55,6 @@ rule annotate_score:
     input:
         documents=layout.documents("{source}", "{shard}"),
         rater=layout.rater("{rater}"),
-        code=lambda wildcards: rater_program(wildcards.rater, "scripts.annotate.raters.score"),
     output:
         layout.attributes("{source}", "{rater}", "{shard}"),
     log:
@@ -66,6 +65,7 @@ rule annotate_score:
         "../envs/curate.yaml"
     threads: rater_threads
     params:
+        code=lambda wildcards: rater_program(wildcards.rater, "scripts.annotate.raters.score"),
         settings=settings({}),
     shell:
         "OMP_NUM_THREADS={threads} python -m scripts.annotate.raters.score"
@@ -77,7 +77,6 @@ rule annotate_calibration:
     input:
         attributes=calibrated_attributes,
         files=lambda wildcards: rater_files(cfg.raters[wildcards.rater]),
-        code=program("scripts.annotate.raters.calibrate"),
     output:
         layout.rater("{rater}"),
     log:
@@ -87,6 +86,7 @@ rule annotate_calibration:
     conda:
         "../envs/curate.yaml"
     params:
+        code=program("scripts.annotate.raters.calibrate"),
         settings=lambda wildcards: settings(calibration_settings(wildcards.rater)),
     shell:
         "python -m scripts.annotate.raters.calibrate --rater {wildcards.rater}"
@@ -97,7 +97,6 @@ rule annotate_combination:
     input:
         attributes=combined_attributes,
         calibration=layout.rater("{rater}"),
-        code=program("scripts.annotate.raters.combine"),
     output:
         layout.attributes("{source}", "{rater}", "{shard}"),
     log:
@@ -107,6 +106,7 @@ rule annotate_combination:
     conda:
         "../envs/curate.yaml"
     params:
+        code=program("scripts.annotate.raters.combine"),
         settings=lambda wildcards: settings(
             {
                 "domain": cfg.sources[wildcards.source].domain,

@@ -7,7 +7,6 @@ include: "inputs/collect.smk"
 rule collect_documents:
     input:
         files=files_of_shard,
-        code=program("scripts.collect.documents"),
     output:
         layout.documents("{source}", "{shard}"),
     log:
@@ -15,12 +14,8 @@ rule collect_documents:
     conda:
         "../envs/curate.yaml"
     params:
-        settings=lambda wildcards: settings(
-            {
-                "source": cfg.sources[wildcards.source].model_dump(mode="json"),
-                "heldout": cfg.heldout.model_dump(include={"fraction"}),
-            }
-        ),
+        code=program("scripts.collect.documents"),
+        settings=lambda wildcards: source_settings(wildcards.source),
     shell:
         "python -m scripts.collect.documents"
         " --source {wildcards.source} --shard {wildcards.shard}"

@@ -44,8 +44,11 @@ def house(file):
 
 
 def program(*modules):
-    """The files that a program is made of: inputs, so that an edit reruns it and a touch does not."""
-    return [house(file) for file in code.module_files(*modules)]
+    """The hash of what a program is made of: a param, so that an edit reruns it and a touch does not.
+
+    As inputs, some thirty files of every job would be looked up, recorded and compared.
+    """
+    return code.code_hash(*modules)
 
 
 def settings(value):
@@ -60,6 +63,17 @@ def each_shard(artifact, sources=None, **names):
         for source in (cfg.sources if sources is None else sources)
         for shard in cfg.shards(source)
     ]
+
+
+def all_shards(artifact, **names):
+    """What each_shard names, for rules that read all shards of one artifact.
+
+    Every job on a cluster reads the rules anew, and few need these names: there a function gives
+    them. Where all jobs are planned they are listed at once, which Snakemake compares faster.
+    """
+    if workflow.is_main_process:
+        return each_shard(artifact, **names)
+    return lambda wildcards: each_shard(artifact, **names)
 
 
 # The image of all rules, for `--sdm apptainer`; envs/README.md says how it is built.

@@ -13,7 +13,6 @@ rule decontaminate_index:
         task=[layout.task_items(task) for task in cfg.item_tasks()],
         benchmarks=benchmark_files(cfg.decontaminate.benchmarks),
         encoders=decontaminate_encoder_files,
-        code=program("scripts.decontaminate.index"),
     output:
         layout.contamination_index(),
     log:
@@ -21,6 +20,7 @@ rule decontaminate_index:
     conda:
         "../envs/curate.yaml"
     params:
+        code=program("scripts.decontaminate.index"),
         settings=settings(
             {
                 "tasks": sorted(cfg.item_tasks()),
@@ -41,7 +41,6 @@ rule decontaminate_scan:
     input:
         documents=layout.documents("{source}", "{shard}"),
         index=layout.contamination_index(),
-        code=program("scripts.decontaminate.scan"),
     output:
         layout.attributes("{source}", "contamination", "{shard}"),
     log:
@@ -49,6 +48,7 @@ rule decontaminate_scan:
     conda:
         "../envs/curate.yaml"
     params:
+        code=program("scripts.decontaminate.scan"),
         settings=settings(decontaminate_rules),
     shell:
         "python -m scripts.decontaminate.scan --source {wildcards.source}"
@@ -58,8 +58,7 @@ rule decontaminate_scan:
 rule decontaminate_items:
     input:
         index=layout.contamination_index(),
-        scans=each_shard(layout.attributes, name="contamination"),
-        code=program("scripts.decontaminate.flagged"),
+        scans=all_shards(layout.attributes, name="contamination"),
     output:
         layout.contamination_items(),
     log:
@@ -67,6 +66,7 @@ rule decontaminate_items:
     conda:
         "../envs/curate.yaml"
     params:
+        code=program("scripts.decontaminate.flagged"),
         settings=settings({**decontaminate_rules, "shards": cfg.source_shards()}),
     shell:
         "python -m scripts.decontaminate.flagged --settings {params.settings:q} 2>&1 | tee {log}"
@@ -75,9 +75,8 @@ rule decontaminate_items:
 rule decontaminate_planted:
     input:
         index=layout.contamination_index(),
-        documents=each_shard(layout.documents),
+        documents=all_shards(layout.documents),
         negatives=benchmark_files(cfg.decontaminate.planted.negatives),
-        code=program("scripts.decontaminate.planted"),
     output:
         layout.contamination_planted(),
     log:
@@ -85,6 +84,7 @@ rule decontaminate_planted:
     conda:
         "../envs/curate.yaml"
     params:
+        code=program("scripts.decontaminate.planted"),
         settings=settings(
             {
                 **decontaminate_rules,

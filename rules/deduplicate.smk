@@ -7,7 +7,6 @@ include: "inputs/deduplicate.smk"
 rule deduplicate_signatures:
     input:
         documents=layout.documents("{source}", "{shard}"),
-        code=program("scripts.deduplicate.signatures"),
     output:
         layout.signatures("{source}", "{shard}"),
     log:
@@ -15,6 +14,7 @@ rule deduplicate_signatures:
     conda:
         "../envs/curate.yaml"
     params:
+        code=program("scripts.deduplicate.signatures"),
         settings=settings(
             {
                 "shingle_words": cfg.deduplicate.shingle_words,
@@ -31,9 +31,8 @@ rule deduplicate_signatures:
 # each band would read all of them again to compare the documents that share a bucket.
 rule deduplicate_clusters:
     input:
-        signatures=each_shard(layout.signatures),
+        signatures=all_shards(layout.signatures),
         semantic=layout.semantic_clusters() if cfg.deduplicate.semantic else [],
-        code=program("scripts.deduplicate.clusters"),
     output:
         layout.duplicates(),
     log:
@@ -41,6 +40,7 @@ rule deduplicate_clusters:
     conda:
         "../envs/curate.yaml"
     params:
+        code=program("scripts.deduplicate.clusters"),
         settings=settings(
             {
                 "bands": cfg.deduplicate.banding.bands,
@@ -59,7 +59,6 @@ rule deduplicate_embeddings:
     input:
         documents=layout.documents("{source}", "{shard}"),
         encoder=deduplicate_encoder,
-        code=program("scripts.deduplicate.embeddings"),
     output:
         layout.embeddings("{source}", "{shard}"),
     log:
@@ -68,6 +67,7 @@ rule deduplicate_embeddings:
         "../envs/curate.yaml"
     threads: 4
     params:
+        code=program("scripts.deduplicate.embeddings"),
         settings=settings(deduplicate_semantic.model_dump(include={"path", "max_tokens"})),
     shell:
         "OMP_NUM_THREADS={threads} python -m scripts.deduplicate.embeddings"
@@ -77,9 +77,8 @@ rule deduplicate_embeddings:
 
 rule deduplicate_semantic:
     input:
-        signatures=each_shard(layout.signatures),
-        embeddings=each_shard(layout.embeddings),
-        code=program("scripts.deduplicate.semantic"),
+        signatures=all_shards(layout.signatures),
+        embeddings=all_shards(layout.embeddings),
     output:
         layout.semantic_clusters(),
     log:
@@ -88,6 +87,7 @@ rule deduplicate_semantic:
         "../envs/curate.yaml"
     threads: 4
     params:
+        code=program("scripts.deduplicate.semantic"),
         settings=settings(
             {
                 **deduplicate_semantic.model_dump(include={"clusters", "threshold", "seed"}),
@@ -102,7 +102,6 @@ rule deduplicate_semantic:
 rule deduplicate_lines:
     input:
         documents=layout.documents("{source}", "{shard}"),
-        code=program("scripts.deduplicate.lines"),
     output:
         layout.lines("{source}", "{shard}"),
     log:
@@ -110,6 +109,7 @@ rule deduplicate_lines:
     conda:
         "../envs/curate.yaml"
     params:
+        code=program("scripts.deduplicate.lines"),
         settings=settings(
             {
                 "unit": cfg.deduplicate.lines,
@@ -123,10 +123,9 @@ rule deduplicate_lines:
 
 rule deduplicate_repeated_lines:
     input:
-        signatures=each_shard(layout.signatures),
-        lines=each_shard(layout.lines),
+        signatures=all_shards(layout.signatures),
+        lines=all_shards(layout.lines),
         duplicates=layout.duplicates(),
-        code=program("scripts.deduplicate.repeated_lines"),
     output:
         layout.duplicate_lines(),
     log:
@@ -134,6 +133,7 @@ rule deduplicate_repeated_lines:
     conda:
         "../envs/curate.yaml"
     params:
+        code=program("scripts.deduplicate.repeated_lines"),
         settings=settings({"unit": cfg.deduplicate.lines, **deduplicate_order}),
     shell:
         "python -m scripts.deduplicate.repeated_lines --settings {params.settings:q}"

@@ -9,7 +9,6 @@ rule evaluate_items:
         documents=lambda wildcards: each_shard(
             layout.documents, cfg.evaluate.tasks[wildcards.task].sources
         ),
-        code=program("scripts.evaluate.items"),
     output:
         layout.task_items("{task}"),
     log:
@@ -19,6 +18,7 @@ rule evaluate_items:
     conda:
         "../envs/curate.yaml"
     params:
+        code=program("scripts.evaluate.items"),
         settings=lambda wildcards: task_settings(
             wildcards.task, cfg.evaluate.tasks[wildcards.task].sources
         ),
@@ -32,7 +32,6 @@ rule evaluate_harness:
         phase=layout.phase("{phase}"),
         task=layout.task_items("{task}"),
         task_file=house("config/tasks/{task}.yaml"),
-        code=program("scripts.evaluate.harness"),
     output:
         layout.evaluation("{phase}", "{task}"),
     log:
@@ -42,6 +41,7 @@ rule evaluate_harness:
     conda:
         "../envs/evaluate.yaml"
     params:
+        code=program("scripts.evaluate.harness"),
         settings=settings({}),
     shell:
         "python -m scripts.evaluate.harness --phase {wildcards.phase} --task {wildcards.task}"
@@ -51,8 +51,7 @@ rule evaluate_harness:
 rule evaluate_bits_per_byte:
     input:
         phase=layout.phase("{phase}"),
-        documents=each_shard(layout.documents),
-        code=program("scripts.evaluate.bits_per_byte"),
+        documents=all_shards(layout.documents),
     output:
         layout.evaluation("{phase}", "{task}"),
     log:
@@ -62,6 +61,7 @@ rule evaluate_bits_per_byte:
     conda:
         "../envs/evaluate.yaml"
     params:
+        code=program("scripts.evaluate.bits_per_byte"),
         settings=lambda wildcards: task_settings(
             wildcards.task,
             cfg.sources,
@@ -75,8 +75,7 @@ rule evaluate_bits_per_byte:
 rule evaluate_position_loss:
     input:
         phase=layout.phase("{phase}"),
-        documents=each_shard(layout.documents),
-        code=program("scripts.evaluate.position_loss"),
+        documents=all_shards(layout.documents),
     output:
         layout.evaluation("{phase}", "{task}"),
     log:
@@ -86,6 +85,7 @@ rule evaluate_position_loss:
     conda:
         "../envs/evaluate.yaml"
     params:
+        code=program("scripts.evaluate.position_loss"),
         settings=lambda wildcards: task_settings(wildcards.task, cfg.sources),
     shell:
         "python -m scripts.evaluate.position_loss --phase {wildcards.phase}"
@@ -99,7 +99,6 @@ rule evaluate_compare:
             phase=sorted({*cfg.evaluate.compare, *sum(cfg.evaluate.compare.values(), [])}),
             task=list(cfg.evaluate.tasks),
         ),
-        code=program("scripts.evaluate.compare"),
     output:
         layout.comparison(),
     log:
@@ -107,6 +106,7 @@ rule evaluate_compare:
     conda:
         "../envs/curate.yaml"
     params:
+        code=program("scripts.evaluate.compare"),
         settings=settings(comparison_settings()),
     shell:
         "python -m scripts.evaluate.compare --settings {params.settings:q} 2>&1 | tee {log}"

@@ -8,7 +8,6 @@ rule mix_order:
     input:
         tokens=mixed_tokens,
         before=orders_before,
-        code=program("scripts.mix.order"),
     output:
         layout.order("{phase}"),
     log:
@@ -18,6 +17,7 @@ rule mix_order:
     conda:
         "../envs/curate.yaml"
     params:
+        code=program("scripts.mix.order"),
         settings=order_settings,
     shell:
         "python -m scripts.mix.order --phase {wildcards.phase}"

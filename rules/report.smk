@@ -1,24 +1,17 @@
 """One HTML page that tells what went in, what was trained and what came of it."""
 
-from scripts.common.config.train import Merge
-from scripts.report.training import ReportedPhase, with_ancestors
 
-reported_phases = with_ancestors(cfg.evaluate.phases, cfg.phases)
+include: "inputs/report.smk"
 
 
 rule report_page:
     input:
-        documents=each_shard(layout.documents),
-        selections=each_shard(layout.selection),
-        contamination=each_shard(layout.attributes, name="contamination"),
+        documents=all_shards(layout.documents),
+        selections=all_shards(layout.selection),
+        contamination=all_shards(layout.attributes, name="contamination"),
         contaminated_items=layout.contamination_items(),
         planted=layout.contamination_planted(),
-        scores=[
-            content
-            for source in cfg.sources
-            for rater in cfg.raters_of(source)
-            for content in each_shard(layout.attributes, [source], name=rater)
-        ],
+        scores=reported_scores,
         orders=[layout.order(phase) for phase in reported_phases if phase in cfg.trained()],
         phases=[layout.phase(phase) for phase in reported_phases],
         evaluations=[
@@ -27,7 +20,6 @@ rule report_page:
             for task in cfg.evaluate.tasks
         ],
         comparison=layout.comparison(),
-        code=program("scripts.report.page"),
         template=house("scripts/report/page.html.j2"),
     output:
         layout.report(),
@@ -36,6 +28,7 @@ rule report_page:
     conda:
         "../envs/curate.yaml"
     params:
+        code=program("scripts.report.page"),
         settings=settings(
             {
                 "title": cfg.title,

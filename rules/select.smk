@@ -11,7 +11,6 @@ rule select_documents:
         contamination=layout.attributes("{source}", "contamination", "{shard}"),
         attributes=selected_attributes,
         lines=layout.duplicate_lines() if cut_lines else [],
-        code=program("scripts.select.documents"),
     output:
         layout.selection("{source}", "{shard}"),
     log:
@@ -19,7 +18,8 @@ rule select_documents:
     conda:
         "../envs/curate.yaml"
     params:
-        settings=selection_settings,
+        code=program("scripts.select.documents"),
+        settings=lambda wildcards: selection_settings(wildcards.source),
     shell:
         "python -m scripts.select.documents --source {wildcards.source} --shard {wildcards.shard}"
         " --settings {params.settings:q} 2>&1 | tee {log}"

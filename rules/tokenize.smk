@@ -9,10 +9,9 @@ trained_here = cfg.tokenizer.path is None
 
 rule tokenize_tokenizer:
     input:
-        documents=each_shard(layout.documents) if trained_here else [],
-        selection=each_shard(layout.selection) if trained_here else [],
+        documents=all_shards(layout.documents) if trained_here else [],
+        selection=all_shards(layout.selection) if trained_here else [],
         files=[] if trained_here else tokenizer_files(Path(cfg.tokenizer.path)),
-        code=program("scripts.tokenize.tokenizer"),
     output:
         layout.tokenizer(cfg.tokenizer.name),
     log:
@@ -21,6 +20,7 @@ rule tokenize_tokenizer:
         "../envs/curate.yaml"
     threads: 4
     params:
+        code=program("scripts.tokenize.tokenizer"),
         settings=settings(
             {
                 "tokenizer": cfg.tokenizer.model_dump(mode="json"),
@@ -37,7 +37,6 @@ rule tokenize_tokens:
         documents=layout.documents("{source}", "{shard}"),
         selection=layout.selection("{source}", "{shard}"),
         tokenizer=layout.tokenizer(cfg.tokenizer.name),
-        code=program("scripts.tokenize.tokens"),
     output:
         layout.tokens(cfg.tokenizer.name, "{source}", "{shard}"),
     log:
@@ -46,6 +45,7 @@ rule tokenize_tokens:
         "../envs/curate.yaml"
     threads: 4
     params:
+        code=program("scripts.tokenize.tokens"),
         settings=settings({"tokenizer": cfg.tokenizer.name}),
     shell:
         "RAYON_NUM_THREADS={threads} python -m scripts.tokenize.tokens"
@@ -55,9 +55,8 @@ rule tokenize_tokens:
 
 rule tokenize_heldout:
     input:
-        documents=each_shard(layout.documents),
+        documents=all_shards(layout.documents),
         tokenizer=layout.tokenizer(cfg.tokenizer.name),
-        code=program("scripts.tokenize.heldout"),
     output:
         layout.heldout_tokens(cfg.tokenizer.name),
     log:
@@ -65,6 +64,7 @@ rule tokenize_heldout:
     conda:
         "../envs/curate.yaml"
     params:
+        code=program("scripts.tokenize.heldout"),
         settings=settings(
             {
                 "tokenizer": cfg.tokenizer.name,

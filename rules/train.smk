@@ -18,7 +18,6 @@ rule train_phase:
             cfg.sources_of_mixture(cfg.phases[wildcards.phase].mixture),
             tokenizer_name=cfg.tokenizer.name,
         ),
-        code=program("scripts.train.phase"),
     output:
         layout.phase("{phase}"),
     log:
@@ -31,6 +30,7 @@ rule train_phase:
     resources:
         gpu=lambda wildcards: cfg.phases[wildcards.phase].engine.processes,
     params:
+        code=program("scripts.train.phase"),
         settings=train_settings,
         launcher=train_launcher,
     shell:  # threads that wait by spinning lose several times the speed on a busy machine
@@ -43,7 +43,6 @@ rule merge_phases:
     input:
         phases=merged_phases,
         tokenizer=layout.tokenizer(cfg.tokenizer.name),
-        code=program("scripts.train.merge"),
     output:
         layout.phase("{phase}"),
     log:
@@ -53,6 +52,7 @@ rule merge_phases:
     conda:
         "../envs/train.yaml"
     params:
+        code=program("scripts.train.merge"),
         settings=merge_settings,
     shell:
         "python -m scripts.train.merge --phase {wildcards.phase} --settings {params.settings:q}"

@@ -8,10 +8,12 @@ from scripts.common.attributes import ANNOTATORS, LANGUAGE, artifact_of
 text_raters = [name for name, rater in cfg.raters.items() if rater.kind != "combined"]
 combined_raters = [name for name, rater in cfg.raters.items() if rater.kind == "combined"]
 
-# Attributes that the user wants to have, whether or not a selection reads them.
-annotations = [
-    content for name in cfg.annotate for content in each_shard(layout.attributes, name=name)
-]
+
+def annotations(wildcards):
+    """Attributes that the user wants to have, whether or not a selection reads them."""
+    return [
+        content for name in cfg.annotate for content in each_shard(layout.attributes, name=name)
+    ]
 
 
 def sources_of_rater(name):

@@ -1,16 +1,19 @@
 """Which local modules a program is made of, read from its imports without importing it.
 
-Rules name these files as inputs, and manifests carry their hash: an edited helper reruns just the
-programs that import it, directly or through others.
+Rules hand Snakemake the hash of these files, and manifests carry it: an edited helper reruns just
+the programs that import it, directly or through others.
 """
 
 import ast
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 from scripts.common.canonical import dumps, sha256_file, sha256_text
 
 ROOT = Path(__file__).resolve().parents[2]
+
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # where statements hold others
 
 
 def module_files(*modules: str) -> list[str]:
@@ -32,11 +35,21 @@ def module_files(*modules: str) -> list[str]:
     return sorted(file.relative_to(ROOT).as_posix() for file in files)
 
 
+@functools.cache
 def code_hash(*modules: str) -> str:
-    """Return the sha256 over the paths and bytes of everything that ``modules`` are made of."""
-    return sha256_text(dumps({file: sha256_file(ROOT / file) for file in module_files(*modules)}))
+    """Return the sha256 over the paths and bytes of everything that ``modules`` are made of.
+
+    As a process runs the code that it began with, so it goes by the files that it first saw.
+    """
+    return sha256_text(dumps({file: _file_hash(file) for file in module_files(*modules)}))
 
 
+@functools.cache
+def _file_hash(file: str) -> str:
+    return sha256_file(ROOT / file)
+
+
+@functools.cache
 def _file_of(module: str) -> Path | None:
     base = ROOT.joinpath(*module.split("."))
     for candidate in (base.with_suffix(".py"), base / "__init__.py"):
@@ -52,7 +65,7 @@ def _local_imports(module: str) -> frozenset[str]:
         return frozenset()
     is_package = file.name == "__init__.py"
     found: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_bytes(), filename=str(file))):
+    for node in _statements(ast.parse(file.read_bytes(), filename=str(file))):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -68,6 +81,19 @@ def _local_imports(module: str) -> frozenset[str]:
         for parent in _with_packages(name)
         if _file_of(parent) is not None
     )
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield all statements, also those within others; expressions, of which most is made, are not.
+
+    Every start of Snakemake, and so every job on a cluster, reads the imports of all programs.
+    """
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop()
+        yield node
+        for block in _BLOCKS:
+            pending.extend(getattr(node, block, ()))
 
 
 def _with_packages(name: str) -> list[str]:

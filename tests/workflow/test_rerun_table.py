@@ -100,7 +100,9 @@ def test_a_comment_in_a_rule_runs_nothing_and_an_edited_command_its_rule(
     assert workspace.planned() == {("report_page",)}
 
 
-def test_every_job_has_one_parameter_and_that_is_canonical_text(workspace: Workspace) -> None:
+def test_every_job_has_its_codes_hash_and_settings_that_are_canonical_text(
+    workspace: Workspace,
+) -> None:
     """Paths, sets, other objects and values computed from inputs are compared wrongly or not."""
     records = [
         json.loads(file.read_text())
@@ -112,6 +114,8 @@ def test_every_job_has_one_parameter_and_that_is_canonical_text(workspace: Works
         texts = list(map(ast.literal_eval, record["params"]))
         if record["rule"] == "train_phase":  # what starts it, nothing in one process, is no JSON
             texts.remove("")
+        (code,) = (text for text in texts if re.fullmatch("[0-9a-f]{64}", text))
+        texts.remove(code)
         (parameter,) = texts
         assert canonical.dumps(json.loads(parameter)) == parameter, record["rule"]
 
