@@ -28,13 +28,19 @@ rule train_phase:
         "../envs/train.yaml"
     threads: 2
     resources:
-        gpu=lambda wildcards: cfg.phases[wildcards.phase].engine.processes,
+        gpu=train_processes,
+        # What the SLURM plugin wants to know where srun starts a phase's processes, one for each GPU.
+        mpi=lambda wildcards: "srun" if srun_starts(wildcards) else None,
+        tasks=lambda wildcards: train_processes(wildcards) if srun_starts(wildcards) else None,
+        tasks_per_gpu=lambda wildcards: 0 if srun_starts(wildcards) else None,
+        nodes=lambda wildcards: train_nodes(wildcards) if srun_starts(wildcards) else None,
     params:
         code=program("scripts.train.phase"),
         settings=train_settings,
         launcher=train_launcher,
     shell:  # threads that wait by spinning lose several times the speed on a busy machine
-        "OMP_WAIT_POLICY=PASSIVE python {params.launcher} -m scripts.train.phase"
+        "OMP_WAIT_POLICY=PASSIVE SRUN_CPUS_PER_TASK={threads} {params.launcher}"
+        " -m scripts.train.phase"
         " --phase {wildcards.phase}"
         " --settings {params.settings:q} 2>&1 | tee {log}"
 

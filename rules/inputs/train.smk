@@ -16,12 +16,44 @@ def train_settings(wildcards):
     )
 
 
+def train_processes(wildcards):
+    return cfg.phases[wildcards.phase].engine.processes
+
+
+def gpus_per_node():
+    """What the profile says of the nodes that train, where jobs are SLURM's; else None."""
+    said = workflow.resource_settings.overwrite_resources.get("train_phase", {})
+    return said["gpus_per_node"].value if "gpus_per_node" in said else None
+
+
+def srun_starts(wildcards):
+    """Whether srun starts a phase's processes: on one node too, as it passes signals on to each.
+
+    torchrun would kill them 30 seconds after a SIGTERM, whether or not they have saved.
+    """
+    return train_processes(wildcards) > 1 and gpus_per_node() is not None
+
+
+def train_nodes(wildcards):
+    """The nodes that a phase's processes fill; WorkflowError if they leave GPUs of one unused."""
+    processes, each = train_processes(wildcards), gpus_per_node()
+    if processes > each and processes % each:
+        raise WorkflowError(
+            f"phases.{wildcards.phase}.engine.processes: {processes} do not fill nodes of {each} "
+            "GPUs (gpus_per_node of train_phase in the profile): take a multiple of that"
+        )
+    return max(1, processes // each)
+
+
 def train_launcher(wildcards):
-    """What starts a phase's processes, where they are several or one needs DeepSpeed."""
+    """What a phase's program is run by: Python alone, or what starts several processes."""
     engine = cfg.phases[wildcards.phase].engine
+    if srun_starts(wildcards):
+        nodes = train_nodes(wildcards)
+        return f"srun --nodes={nodes} --ntasks={engine.processes} --kill-on-bad-exit=1 python"
     if engine.processes == 1 and engine.stage == 0:
-        return ""
-    return f"-m torch.distributed.run --standalone --nproc-per-node {engine.processes}"
+        return "python"
+    return f"python -m torch.distributed.run --standalone --nproc-per-node {engine.processes}"
 
 
 def train_heldout(wildcards):

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import math
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ import torch
 
 from scripts.common.config.train import Spikes
 from scripts.common.errors import UserError
+from scripts.slurm.job import end_of_job
 from scripts.train.batches import Batch, Batches
 from scripts.train.course import Course
 from scripts.train.heldout import HeldOut
@@ -70,6 +70,7 @@ class Trainer:
         be taken.
         """
         state, ranks = self.state, self.state.backend.ranks
+        end = end_of_job() if ranks.first else None
         saved = state.tokens
         state.backend.model.train()
         with caught_signals() as caught:
@@ -78,7 +79,7 @@ class Trainer:
                 with self.watch.on("logging"):
                     progress.step()
                 last = state.step == len(self.batches)
-                stop = ranks.agree(bool(caught) or _out_of_time())
+                stop = ranks.agree(bool(caught) or _is_near(end))
                 if not last and (stop or state.tokens - saved >= checkpoint_tokens):
                     with self.watch.on("checkpoints"):
                         save(state)
@@ -162,10 +163,9 @@ class Trainer:
         return batch.share(ranks.group, ranks.groups).split(rows)
 
 
-def _out_of_time() -> bool:
-    """Tell whether SLURM will end the job within the time that a checkpoint may take."""
-    end = os.environ.get("SLURM_JOB_END_TIME")
-    return end is not None and float(end) - time.time() < _RESERVE_SECONDS
+def _is_near(end: float | None) -> bool:
+    """Tell whether the job ends within the time that a checkpoint may take."""
+    return end is not None and end - time.time() < _RESERVE_SECONDS
 
 
 @contextlib.contextmanager

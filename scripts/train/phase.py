@@ -3,8 +3,8 @@
 Leaves a Hugging Face folder with the optimizer's tensors, the trainer's record and the metrics of
 every step. A run that was killed goes on from its last checkpoint and ends with the same bits.
 
-`python -m torch.distributed.run` starts several processes. All train and write their part of the
-checkpoints; the first one alone decides what there is to do and writes the artifact.
+`python -m torch.distributed.run`, or srun, starts several processes. All train and write their part
+of the checkpoints; the first one alone decides what there is to do and writes the artifact.
 """
 
 import contextlib
@@ -33,6 +33,7 @@ from scripts.common.config.tracking import Tracking
 from scripts.common.config.train import Architecture, Engine, Optimizer, Rope, Scheduling, Spikes
 from scripts.common.errors import UserError
 from scripts.common.quantity import Tokens
+from scripts.slurm.job import join_step
 from scripts.train import model as models
 from scripts.train.backends import Backend
 from scripts.train.backends.plain import PlainBackend
@@ -291,6 +292,7 @@ def main() -> None:
     command.add_argument("--phase", required=True)
     arguments = command.parse_args()
     transformers_logging.disable_progress_bar()
+    join_step()
     ranks = Ranks.of_launcher()
     with connected(ranks) as word:
         settings = parse_settings(Settings, arguments.settings)

@@ -1,7 +1,7 @@
 """The processes of a training run: which one this is, and what it says to the others.
 
-A launcher (torchrun, or srun by way of it) sets RANK, WORLD_SIZE and LOCAL_RANK. Without them there
-is one process, and nothing is said to anybody.
+A launcher sets RANK, WORLD_SIZE and LOCAL_RANK: torchrun, or srun by way of scripts/slurm/job.py.
+Without them there is one process, and nothing is said to anybody.
 """
 
 import os

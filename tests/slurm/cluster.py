@@ -13,6 +13,7 @@ import os
 import platform
 import pwd
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -141,7 +142,7 @@ class Cluster:
     def environment(self) -> dict[str, str]:
         """The environment in which sbatch, srun, sacct and Snakemake find this cluster."""
         outside = {name: value for name, value in os.environ.items() if not _is_slurms(name)}
-        path = f"{outside.get('PATH', os.defpath)}:{_SBIN}"
+        path = f"{self.folder}/bin:{outside.get('PATH', os.defpath)}:{_SBIN}"
         return {**outside, "PATH": path, "SLURM_CONF": str(self.folder / "slurm.conf")}
 
     def run(self, *command: str, check: bool = True) -> str:
@@ -300,6 +301,17 @@ class Cluster:
         self._write("slurmdbd.conf", _SLURMDBD_CONF.format(**values))
         self._write("database.sql", _DATABASE.format(**values))
         (self.folder / "slurmctld").mkdir()
+        self._wrap_clients()
+
+    def _wrap_clients(self) -> None:
+        """Let clients do without SLURM_CONF, which Snakemake takes from what runs in its jobs."""
+        folder = self.folder / "bin"
+        folder.mkdir()
+        for client in ("srun", "squeue", "scontrol", "sacct", "scancel"):
+            file = folder / client
+            settings = f"SLURM_CONF={shlex.quote(str(self.folder / 'slurm.conf'))}"
+            file.write_text(f'#!/bin/sh\n{settings} exec {shutil.which(client)} "$@"\n')
+            file.chmod(0o700)
 
     def _write(self, name: str, text: str) -> None:
         file = self.folder / name

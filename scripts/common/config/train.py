@@ -55,7 +55,7 @@ class Spikes(Model):
 class Engine(Model):
     """How a phase is computed. What is computed is the same but for rounding.
 
-    ``processes`` of a node, with one GPU each where there are any, train by DeepSpeed; one alone,
+    ``processes``, with one GPU each where there are any, train by DeepSpeed; one alone,
     without ``zero``, by plain torch.
     """
 
