@@ -38,6 +38,12 @@ class Account:
     gpu_utilization: float | None
 
     @property
+    def out_of_memory(self) -> bool:
+        """Whether it was killed for its memory; sites differ in what they call that."""
+        more = self.peak is not None and self.memory is not None and self.peak > self.memory
+        return self.state == "OUT_OF_MEMORY" or (self.state == "FAILED" and more)
+
+    @property
     def waiting(self) -> bool:
         return self.state in {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "PREEMPTED"}
 
@@ -105,7 +111,9 @@ def _with_step(account: Account, row: Mapping[str, str]) -> Account:
     utilization = account.gpu_utilization
     if used is not None:
         utilization = max(utilization or 0.0, float(used))
-    return replace(account, peak=max(peaks, default=None), gpu_utilization=utilization)
+    # Snakemake lives through the end of its job's step, and the job as a whole is FAILED then.
+    state = row["State"] if row["State"] == "OUT_OF_MEMORY" else account.state
+    return replace(account, state=state, peak=max(peaks, default=None), gpu_utilization=utilization)
 
 
 def _tres(text: str) -> dict[str, str]:

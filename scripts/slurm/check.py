@@ -178,9 +178,9 @@ def submissions(site: Site) -> Iterator[Fault]:
     """Put each request to SLURM itself, but those whose account or partition is wrong anyway."""
     refused = defaultdict(list)
     for request in site.requests:
-        asked = request.resources
-        known = site.partition(request) or "slurm_partition" not in asked
-        if known and ("slurm_account" not in asked or site.may_charge(asked["slurm_account"])):
+        wanted = request.resources
+        known = site.partition(request) or "slurm_partition" not in wanted
+        if known and ("slurm_account" not in wanted or site.may_charge(wanted["slurm_account"])):
             done = attempt([*request.command(), "--test-only", "--wrap", "true"])
             if done.returncode:
                 refused[done.stderr.strip().splitlines()[-1], _asked(request)].append(request)

@@ -26,7 +26,7 @@ _JOB = re.compile(
 _LINE = re.compile(r"^ +(output|threads|resources): (.*)$", re.MULTILINE)
 _BETWEEN = re.compile(r", (?=\w+=)")  # resources are told as `runtime=60, gpu=1`
 
-_UNKNOWN = "<TBD>"  # what depends on inputs that are not made yet
+_UNKNOWN = {"<TBD>", "None"}  # the first: it depends on inputs that are not made yet
 _NO_LIMIT = 1 << 20  # of cores: a dry run cuts threads to what this machine may use
 
 
@@ -90,7 +90,7 @@ class Profile:
                 continue
             pairs = (pair.split("=", 1) for pair in _BETWEEN.split(lines["resources"]))
             resources = frozenset(
-                (name, _number(value)) for name, value in pairs if value != _UNKNOWN
+                (name, _number(value)) for name, value in pairs if value not in _UNKNOWN
             )
             counts[job["rule"], int(lines.get("threads", 1)), resources] += 1
         return [

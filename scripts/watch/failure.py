@@ -13,6 +13,8 @@ from scripts.slurm import accounting
 
 _LAST_LINES = 12
 _LINE_CHARACTERS = 300
+_INDENT = " " * 13
+_SLURM_LINES = 100
 _TAIL_BYTES = 1 << 15
 _MEMBERS_IN_FULL = 3
 _MIB = 1 << 20
@@ -98,22 +100,21 @@ class Failure:
         return f"FAILED: {what}, attempt {self.attempt} of {self.attempts}: {again}"
 
     def _cause(self) -> Iterator[str]:
-        if self.slurm_id is None:
-            if self.message:
-                yield from _field("reason", self.message)
-            return
-        try:
-            account = accounting.accounts([self.slurm_id]).get(self.slurm_id)
-        except UserError as error:
-            account = None
-            yield from _field("slurm", f"job {self.slurm_id}: {error}")
-        if account is None:
-            yield from _field("slurm", f"job {self.slurm_id}: {self.message or 'no account of it'}")
-            return
-        yield from _field("slurm", _account(self.slurm_id, account))
-        remedy = _REMEDIES.get(account.state)
-        if remedy is not None:
-            yield from _field("remedy", remedy.format(rule=self.members[0].rule))
+        """Tell what SLURM says of it, and where it says nothing, what Snakemake does."""
+        account = None
+        if self.slurm_id is not None:
+            try:
+                account = accounting.accounts([self.slurm_id]).get(self.slurm_id)
+            except UserError as error:
+                yield from _field("slurm", str(error))
+            told = ": sacct does not know it" if account is None else _told(account)
+            yield from _field("slurm", f"job {self.slurm_id}{told}")
+        if self.message and (account is None or account.state == "COMPLETED"):
+            yield from _field("reason", self.message)
+        if account is not None:
+            remedy = _REMEDIES.get("OUT_OF_MEMORY" if account.out_of_memory else account.state)
+            if remedy is not None:
+                yield from _field("remedy", remedy.format(rule=self.members[0].rule))
 
     def _members(self, environment: Environment) -> Iterator[str]:
         unfinished = [member for member in self.members if not member.done]
@@ -122,20 +123,32 @@ class Failure:
             if len(self.members) > 1:
                 yield from _field("job", str(member))
             for log in member.log:
-                yield from _log("log", log)
+                lines = last_lines([log])
+                yield from _field("log", f"{log}, which {'ends in' if lines else 'says nothing'}")
+                yield from _quoted(lines)
             if member.command:
                 yield from _field("by hand", environment.by_hand(member.command))
         if len(begun) > _MEMBERS_IN_FULL:
             yield from _field("and", f"{len(begun) - _MEMBERS_IN_FULL} more of the group")
         if self.slurm_log is not None:
-            # A job that never came to its program has said why to SLURM's log, if anywhere.
-            yield from _log("its log", self.slurm_log, lines=not begun)
+            yield from self._slurms_words(alone=not begun)
+
+    def _slurms_words(self, alone: bool) -> Iterator[str]:
+        """Tell what SLURM said into its log of the job, all of it if it is ``alone`` to speak."""
+        assert self.slurm_log is not None
+        lines = last_lines([self.slurm_log], count=_SLURM_LINES)
+        speakers = ("slurmstepd", "srun: ") if alone else ("slurmstepd",)
+        said = [line for line in lines if line.startswith(speakers)]
+        if not said and alone:
+            said = lines
+        yield from _field("slurm log", f"{self.slurm_log}{', with' if said else ''}")
+        yield from _quoted(said[-_LAST_LINES:])
 
 
-def _account(slurm_id: str, account: accounting.Account) -> str:
+def _told(account: accounting.Account) -> str:
     reason = "" if account.reason in {"", "None"} else f" ({account.reason})"
     text = (
-        f"job {slurm_id} on {account.nodes}: {account.state}{reason} after "
+        f" on {account.nodes}: {account.state}{reason} after "
         f"{timedelta(seconds=account.seconds)}, exit status {account.exit_code}"
     )
     if account.peak is None or account.memory is None:
@@ -144,20 +157,13 @@ def _account(slurm_id: str, account: accounting.Account) -> str:
 
 
 def _field(name: str, text: str) -> Iterator[str]:
-    first, *rest = text.strip().splitlines() or [""]
-    yield f"  {name:<8}  {first}"
-    for line in rest:
-        yield f"  {'':<8}  {line}"
+    first, *rest = text.strip().splitlines()
+    yield f"  {name:<9}  {first}"
+    yield from (f"{_INDENT}{line}" for line in rest)
 
 
-def _log(name: str, file: Path, lines: bool = True) -> Iterator[str]:
-    last = last_lines([file]) if lines else []
-    if lines and not last:
-        yield from _field(name, f"{file}, which is empty or not there")
-        return
-    yield from _field(name, f"{file}{', which ends in' if last else ''}")
-    for line in last:
-        yield f"  {'':<8}  | {line}"
+def _quoted(lines: Sequence[str]) -> Iterator[str]:
+    yield from (f"{_INDENT}| {line}" for line in lines)
 
 
 def last_lines(files: Sequence[Path], count: int = _LAST_LINES) -> list[str]:

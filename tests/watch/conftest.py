@@ -1,8 +1,11 @@
 """A small workflow of real jobs, watched as the real one is: by `rules/watch.smk`."""
 
+import os
+import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -27,12 +30,14 @@ class Watched:
     """A folder with a workflow, and Snakemake run in it for real."""
 
     folder: Path
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
     def snakemake(self, rules: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run ``rules``, quietly as the profiles do, and go on when a job fails."""
         return subprocess.run(
-            self.command(rules, *arguments), cwd=self.folder, capture_output=True, text=True
-        )
+            self.command(rules, *arguments), cwd=self.folder, env=self.environment,
+            capture_output=True, text=True,
+        )  # fmt: skip
 
     def command(self, rules: str, *arguments: str) -> list[str]:
         (self.folder / "Snakefile").write_text(_HEAD + rules + _TAIL)
@@ -44,11 +49,16 @@ class Watched:
         return subprocess.run(
             [sys.executable, "-m", "scripts.watch", *arguments],
             cwd=self.folder, capture_output=True, text=True, check=True,
-            env={"PYTHONPATH": str(ROOT), "PATH": ""},
+            env={**self.environment, "PYTHONPATH": str(ROOT)},
         ).stdout  # fmt: skip
 
     def history(self) -> History:
         return History.latest()
+
+
+def failures(output: str) -> list[str]:
+    """The messages about failed jobs, each with the lines that are indented below it."""
+    return re.findall(r"^FAILED: .*(?:\n  .*)*", output, re.MULTILINE)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from scripts.common.errors import UserError
 from scripts.watch.history import History, State
-from tests.watch.conftest import Watched
+from tests.watch.conftest import Watched, failures
 
 MIXED = """
 rule all:
@@ -52,11 +52,6 @@ rule slow:
 """
 
 
-def failures(output: str) -> list[str]:
-    """The messages about failed jobs, each from its headline to the next line that is none's."""
-    return re.findall(r"^FAILED: .*(?:\n  .*)*", output, re.MULTILINE)
-
-
 def test_each_failure_is_told_once_with_all_that_helps(watched: Watched) -> None:
     done = watched.snakemake(MIXED)
     assert done.returncode == 1
@@ -64,14 +59,14 @@ def test_each_failure_is_told_once_with_all_that_helps(watched: Watched) -> None
     assert len(told) == 2
     (bad,) = (text for text in told if "name=bad" in text)
     assert bad.startswith("FAILED: work name=bad, attempt 1 of 1: it is given up")
-    assert "logs/bad.log, which ends in\n            | first\n            | the last line" in bad
+    assert "logs/bad.log, which ends in\n             | first\n             | the last line" in bad
     (silent,) = (text for text in told if "name=silent" in text)
-    assert "logs/silent.log, which is empty or not there" in silent
+    assert "logs/silent.log, which says nothing" in silent
 
 
 def test_the_command_by_hand_does_the_same(watched: Watched) -> None:
     told = failures(watched.snakemake(RETRIED).stderr)
-    (line,) = re.findall(r"^  by hand   (.*)$", told[0], re.MULTILINE)
+    (line,) = re.findall(r"^  by hand    (.*)$", told[0], re.MULTILINE)
     shutil.rmtree("logs")
     Path("logs").mkdir()
     done = subprocess.run(["bash", "-c", line], cwd="/", capture_output=True, text=True)
