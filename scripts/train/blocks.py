@@ -25,20 +25,23 @@ _DEAR = {
 
 
 def prepare_blocks(model: PreTrainedModel, recompute: str, *, compiled: bool) -> None:
-    """Have the blocks recompute "nothing", what is "cheap", or all; compile them if on a GPU.
+    """Have the blocks recompute "nothing", what is "cheap", or all; compile them.
 
-    A block whose code was compiled for too many shapes raises an error then, and does not go on
-    uncompiled in silence.
+    What is compiled is their ``forward``: hooks around it stay outside, so that ZeRO 3 can gather a
+    block's weights before and release them after. A block whose code was compiled for too many
+    shapes raises an error then, and does not go on uncompiled in silence.
     """
-    compiled = compiled and model.device.type == "cuda"
-    if compiled:  # else importing it would only take seconds
+    if compiled:  # else importing what it takes would only take seconds
         torch._dynamo.config.fail_on_recompile_limit_hit = True
         torch._dynamo.config.recompile_limit = _SHAPES
+        # A view of a weight that were kept for the backward pass would keep what ZeRO 3 has released.
+        torch._functorch.config.recompute_views = True
     for block in blocks(model):
         if recompute != "nothing":
             block.forward = _recomputing(block.forward, recompute)
         if compiled:
-            block.compile(dynamic=False)  # each shape of micro-batches gets code of its own
+            # Each shape of micro-batches gets code of its own.
+            block.forward = torch.compile(block.forward, dynamic=False)
 
 
 def blocks(model: PreTrainedModel) -> nn.ModuleList:

@@ -35,10 +35,8 @@ from scripts.common.errors import UserError
 from scripts.common.quantity import Tokens
 from scripts.slurm.job import join_step
 from scripts.train import model as models
-from scripts.train.backends import Backend
-from scripts.train.backends.plain import PlainBackend
+from scripts.train.backends.start import start
 from scripts.train.batches import MICRO_BATCH_TOKENS, Batches, Order, SourceShard
-from scripts.train.blocks import prepare_blocks
 from scripts.train.course import Clock, Course
 from scripts.train.heldout import HeldOut
 from scripts.train.loop import Trainer
@@ -204,22 +202,11 @@ def _start(inputs: Inputs, settings: Settings, ranks: Ranks) -> TrainState:
         from scripts.train.float8 import use_float8  # takes seconds
 
         use_float8(model, ranks.device)
-    model.to(ranks.device)  # type: ignore[arg-type]  # transformers decorates it beyond mypy
-    # DeepSpeed's hooks are to surround what is compiled, and blocks' names to stay as they are.
-    prepare_blocks(model, settings.engine.recompute, compiled=settings.engine.compile)
-    state = TrainState(_backend(model, settings, ranks))
+    precision = _precision(settings, ranks.device)
+    state = TrainState(start(model, settings.optimizer, precision, settings.engine, ranks))
     if inputs.parent is not None and settings.inherit.optimizer:
         inherit_moments(state.backend, inputs.parent.member("optimizer.safetensors").parent)
     return state
-
-
-def _backend(model: PreTrainedModel, settings: Settings, ranks: Ranks) -> Backend:
-    precision = _precision(settings, ranks.device)
-    if settings.engine.stage == 0:
-        return PlainBackend(model, settings.optimizer, precision, ranks)
-    from scripts.train.backends.deepspeed import DeepSpeedBackend  # takes seconds
-
-    return DeepSpeedBackend(model, settings.optimizer, precision, settings.engine, ranks)
 
 
 def _precision(settings: Settings, device: torch.device) -> torch.dtype:

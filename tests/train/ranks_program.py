@@ -19,7 +19,7 @@ from torch.utils import deterministic
 from scripts.common.config.train import Architecture, Engine, Optimizer, Spikes
 from scripts.train import model as models
 from scripts.train.backends import Backend
-from scripts.train.backends.plain import PlainBackend
+from scripts.train.backends.start import start
 from scripts.train.batches import Batch
 from scripts.train.loop import Trainer
 from scripts.train.loss import IGNORED
@@ -67,12 +67,8 @@ def backend_of(zero: int, precision: str, place: str = "device", ranks: Ranks = 
     counts = {"vocabulary": VOCABULARY, "bos": 0, "eos": 1}
     model = models.create(shape, counts, CONTEXT, None)
     settings = Optimizer(clip_norm=0.2, weight_decay=0.5, z_loss=1e-4)
-    if zero == 0:
-        return PlainBackend(model, settings, PRECISIONS[precision], ranks)
-    from scripts.train.backends.deepspeed import DeepSpeedBackend
-
     engine = Engine(processes=ranks.world, zero=zero, offload=place == "offload")
-    return DeepSpeedBackend(model, settings, PRECISIONS[precision], engine, ranks)
+    return start(model, settings, PRECISIONS[precision], engine, ranks)
 
 
 def trainer(state: TrainState, spikes: Spikes | None = None) -> Trainer:
@@ -102,7 +98,7 @@ def bits(backend: Backend) -> str:
 def hashed(tensors: Iterable[tuple[str, Tensor]]) -> str:
     digest = hashlib.sha256()
     for name, value in tensors:
-        digest.update(name.encode() + value.detach().contiguous().numpy().tobytes())
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 

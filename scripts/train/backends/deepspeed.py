@@ -24,6 +24,7 @@ from deepspeed.utils import (
     safe_set_full_optimizer_state,
     safe_set_local_fp32_param,
     safe_set_local_optimizer_state,
+    set_z3_leaf_modules,
 )
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -32,6 +33,7 @@ from scripts.common.config.train import Engine, Optimizer
 from scripts.train.backends import BUCKET, MOMENTS
 from scripts.train.backends.plain import parameter_groups
 from scripts.train.batches import Batch
+from scripts.train.blocks import blocks
 from scripts.train.model import token_losses
 from scripts.train.ranks import Ranks
 
@@ -43,7 +45,11 @@ deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
 
 
 class DeepSpeedBackend:
-    """A backend for a model on its device; see ``Backend``. Processes must be connected."""
+    """A backend for a model on the host; see ``Backend``. Processes must be connected.
+
+    Weights go to the device rounded to ``precision``, by ZeRO 3 one after the other and only this
+    process's share of them: none ever has all fp32 weights there.
+    """
 
     def __init__(
         self,
@@ -59,18 +65,19 @@ class DeepSpeedBackend:
         self._shapes = {name: value.shape for name, value in model.named_parameters()}
         rounded = precision != torch.float32
         exact = {name: x.detach() for name, x in model.named_parameters()} if rounded else {}
-        parameters = sum(shape.numel() for shape in self._shapes.values())
         buffers = {name: value.dtype for name, value in model.named_buffers()}
         self._adamw = _AdamW(
             parameter_groups(model, dict(model.named_parameters()), settings.weight_decay),
             betas=(settings.beta1, settings.beta2),
             fused=True,
         )
+        module = _Losses(model, ranks)
+        configuration = _configuration(model, settings, precision, engine)
         with contextlib.redirect_stdout(io.StringIO()):  # it prints how much memory there is
+            if engine.stage == 3:
+                _divide(module, precision, configuration)
             self._engine, *_ = deepspeed.initialize(
-                model=_Losses(model, ranks),
-                optimizer=self._adamw,
-                config=_configuration(parameters, settings, precision, engine),
+                model=module, optimizer=self._adamw, config=configuration
             )
         # In bf16, RoPE's frequencies would turn documents' far ends by wrong angles.
         assert buffers == {name: value.dtype for name, value in model.named_buffers()}
@@ -193,14 +200,28 @@ class _AdamW(torch.optim.AdamW):
             super().step()
 
 
+def _divide(module: _Losses, precision: torch.dtype, configuration: dict[str, Any]) -> None:
+    """Leave a share of the weights to each process, rounded, as ZeRO 3 does."""
+    model = module.model
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(precision)
+    # A block's weights are gathered together: it can be compiled as a whole.
+    set_z3_leaf_modules(model, [type(block) for block in blocks(model)[:1]])
+    deepspeed.zero.Init(module=module, dtype=precision, config_dict_or_path=configuration)
+
+
 def _configuration(
-    parameters: int, settings: Optimizer, precision: torch.dtype, engine: Engine
+    model: PreTrainedModel, settings: Optimizer, precision: torch.dtype, engine: Engine
 ) -> dict[str, Any]:
-    bucket = min(parameters, BUCKET)
+    bucket = min(sum(x.numel() for x in model.parameters()), BUCKET)
     zero: dict[str, Any] = {
         "stage": engine.stage,
         "reduce_bucket_size": bucket,
         "allgather_bucket_size": 2 * bucket,  # must be even
+        # The next block's weights, while one is computed.
+        "stage3_prefetch_bucket_size": sum(x.numel() for x in blocks(model)[0].parameters()),
+        # Its own linear layers let go of weights in the forward pass. What is compiled does so.
+        "memory_efficient_linear": not (engine.compile and torch.cuda.is_available()),
     }
     if engine.offload:
         zero["offload_optimizer"] = {"device": "cpu", "pin_memory": torch.cuda.is_available()}
