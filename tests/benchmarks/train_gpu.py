@@ -67,10 +67,10 @@ CASES = (
 def step_batches(case: Case) -> list[Batch]:
     """Return the micro-batches of one step."""
     count = max(1, _STEP_TOKENS // (case.rows * case.context))
-    return [_batch(case, seed) for seed in range(count)]
+    return [made_up_batch(case, seed) for seed in range(count)]
 
 
-def _batch(case: Case, seed: int) -> Batch:
+def made_up_batch(case: Case, seed: int) -> Batch:
     generator = torch.Generator().manual_seed(seed)
     positions_BT = torch.stack([_row(case, generator) for _ in range(case.rows)])
     ids_BT = torch.randint(_VOCABULARY, positions_BT.shape, generator=generator)
@@ -102,8 +102,8 @@ def in_float8(model: PreTrainedModel, batches: list[Batch]) -> float:
 def ours(model: PreTrainedModel, batches: list[Batch]) -> float:
     """Return the seconds of a step."""
     model.set_attn_implementation(attention.NAME)
-    backend = PlainBackend(model, Optimizer(), torch.bfloat16)
     prepare_blocks(model, _ENGINE.recompute, compiled=True)
+    backend = PlainBackend(model, Optimizer(), torch.bfloat16)
     targets = sum(batch.targets for batch in batches)
     clock = Clock()
     for _ in range(_STEPS):

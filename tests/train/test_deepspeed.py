@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor
 
 from scripts.train.state import SavedTensors, TrainState
@@ -23,6 +24,7 @@ from tests.train.ranks_program import (
 
 Metrics = list[dict[str, Any]]
 
+PROCESSES = min(3, torch.cuda.device_count()) or 3  # a GPU each, where there are any
 NAMES = [f"{zero}-{precision}-{place}" for zero, precision, place in CASES]
 # Relative: of the loss, and of the gradient's norm. Sums are in another order, and in bf16 three
 # processes' gradients are rounded after they were made three times as large.
@@ -32,7 +34,7 @@ ROUNDING = {"fp32": (1e-6, 2e-6), "bf16": (1e-4, 1e-2)}
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("ranks")
-    done = launched(3, str(PROGRAMS / "ranks_program.py"), str(made))
+    done = launched(PROCESSES, str(PROGRAMS / "ranks_program.py"), str(made))
     assert done.returncode == 0, done.stderr
     return made
 
