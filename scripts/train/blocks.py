@@ -34,7 +34,7 @@ def prepare_blocks(model: PreTrainedModel, recompute: str, *, compiled: bool) ->
     if compiled:  # else importing what it takes would only take seconds
         torch._dynamo.config.fail_on_recompile_limit_hit = True
         torch._dynamo.config.recompile_limit = _SHAPES
-        # A view of a weight that were kept for the backward pass would keep what ZeRO 3 has released.
+        # A weight's view, kept for the backward pass, would keep what ZeRO 3 has released.
         torch._functorch.config.recompute_views = True
     for block in blocks(model):
         if recompute != "nothing":

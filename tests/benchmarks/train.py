@@ -20,16 +20,16 @@ import torch
 from torch.utils import deterministic
 from transformers import PreTrainedModel
 
-from scripts.common.config.train import Architecture, Optimizer, Phase, Scheduling, Spikes
+from scripts.common.config.train import Architecture, Engine, Optimizer, Phase, Scheduling, Spikes
 from scripts.train import model as models
-from scripts.train.backends.plain import PlainBackend
+from scripts.train.backends.start import start
 from scripts.train.batches import Batches
-from scripts.train.blocks import prepare_blocks
 from scripts.train.course import Clock as Tokens
 from scripts.train.course import Course
 from scripts.train.loop import Trainer
 from scripts.train.prefetch import Prefetched
 from scripts.train.progress import Progress
+from scripts.train.ranks import ALONE
 from scripts.train.state import RunFolder, TrainState
 from scripts.train.tracking import Trackers
 from tests.benchmarks import hugging_face, nanogpt, packed
@@ -73,8 +73,7 @@ def ours(batches: Batches, micro_rows: int, clock: Clock) -> float:
     """Run the loop of ``scripts.train`` whole, as a phase does that is followed by no tracker."""
     course = Course.of(_phase(len(batches)), Tokens())
     model = _model()
-    prepare_blocks(model, "nothing", compiled=True)
-    state = TrainState(PlainBackend(model, _SETTINGS, torch.float32))
+    state = TrainState(start(model, _SETTINGS, torch.float32, Engine(), ALONE))
     trainer = Trainer(
         state,
         Prefetched(batches, pinned=False),

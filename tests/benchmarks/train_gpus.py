@@ -127,7 +127,8 @@ def predicted(case: Case, engine: Engine, ranks: Ranks) -> int:
 
 def name(engine: Engine) -> str:
     """Say how ``engine`` differs from the default."""
-    return ", ".join(f"{key} {value}" for key, value in engine.model_dump(exclude_defaults=True).items())
+    changed = engine.model_dump(exclude_defaults=True)
+    return ", ".join(f"{key} {value}" for key, value in changed.items())
 
 
 def table(case: Case, alone: Engine, engines: tuple[Engine, ...], ranks: Ranks) -> None:
@@ -137,7 +138,8 @@ def table(case: Case, alone: Engine, engines: tuple[Engine, ...], ranks: Ranks) 
     say(
         f"\n{case.name}, steps of {case.rows} rows\n"
         "| engine | loss | norm | tokens/s of all | GB at the start | GB allocated | predicted |\n|"
-        + "---|" * 7,
+        + "---|"
+        * 7,
         ranks,
     )
     line("one GPU", case, alone, one, reference, reference, ranks)
