@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,11 @@ PROCESSES = 2 * GPUS_PER_NODE  # of the phase that takes two nodes
 class Runs:
     local: Workspace
     site: Workspace
-    jobs: dict[str, Job]  # of the site, by Snakemake's word for each
+    jobs: list[Job]  # of the site, each with the rule or group and its wildcards as comment
+
+    @property
+    def named(self) -> dict[str, Job]:
+        return {job.comment: job for job in self.jobs}
 
 
 def for_site(profile: Path) -> None:
@@ -33,15 +39,18 @@ def for_site(profile: Path) -> None:
 
 
 def configuration(data: Path) -> dict[str, Any]:
-    """The small run, whose phase `wide` is `control` on two nodes: by DeepSpeed's ZeRO 1."""
+    """The small run with two branches: `control`, and `wide`, the same on two nodes by ZeRO 1."""
     values = small_config(data)
-    values["phases"]["wide"] = {**values["phases"]["control"], "engine": {"processes": PROCESSES}}
-    values["evaluate"]["phases"].append("wide")
+    phases = values["phases"]
+    del phases["anneal"]
+    phases["wide"] = {**phases["control"], "engine": {"processes": PROCESSES}}
+    values["evaluate"] |= {"phases": ["control", "wide"], "compare": {"wide": ["control"]}}
     return values
 
 
 @pytest.fixture(scope="module")
 def runs(sole_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    since = datetime.now()
     folder = tmp_path_factory.mktemp("runs")
     write_data(folder / "data")
     local, site = Workspace(folder / "local"), Workspace(folder / "site")
@@ -50,13 +59,15 @@ def runs(sole_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Run
         check_out(workspace.folder)
         workspace.write_config(configuration(folder / "data"))
     for_site(site.folder / "profiles/slurm/config.yaml")
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm"],
-        cwd=site.folder, env=sole_cluster.environment, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
-    local.snakemake()
-    jobs = {job.comment: job for job in sole_cluster.jobs("--allocations") if job.comment}
+    log = folder / "site.log"
+    with log.open("w") as output:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm"],
+            cwd=site.folder, env=sole_cluster.environment, stdout=output, stderr=output,
+        )  # fmt: skip
+    local.snakemake()  # meanwhile
+    assert running.wait() == 0, log.read_text()[-8000:]
+    jobs = sole_cluster.jobs("--allocations", f"--starttime={since:%Y-%m-%dT%H:%M:%S}")
     return Runs(local, site, jobs)
 
 
@@ -72,43 +83,56 @@ def test_every_artifact_is_that_of_a_local_run(runs: Runs, record: str) -> None:
     assert Path("phases/wide") / record in records(runs.site, record)
 
 
-def metrics(workspace: Workspace, phase: str) -> list[dict[str, Any]]:
-    lines = (workspace.folder / f"results/phases/{phase}/metrics.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
-
-
 def test_a_phase_on_two_nodes_is_that_of_one_process_within_rounding(runs: Runs) -> None:
     orders = [
-        runs.site.folder / f"results/orders/{phase}/content.json" for phase in ("wide", "control")
+        (runs.site.folder / f"results/orders/{phase}/content.json").read_bytes()
+        for phase in ("wide", "control")
     ]
-    assert len({order.read_bytes() for order in orders}) == 1
-    steps = zip(metrics(runs.site, "wide"), metrics(runs.site, "control"), strict=True)
-    for wide, alone in steps:
+    assert orders[0] == orders[1]
+    for wide, alone in zip(metrics(runs, "wide"), metrics(runs, "control"), strict=True):
         assert wide == pytest.approx(alone, rel=1e-5)
-    job = runs.jobs["rule_train_phase_wildcards_wide"]
+    job = runs.named["rule_train_phase_wildcards_wide"]
     assert job.nodes == "g[1-2]"
     assert job.allocated["gres/gpu"] == str(PROCESSES)
     assert job.allocated["cpu"] == str(8 * PROCESSES)
 
 
-def test_jobs_run_where_they_are_to_with_what_they_ask_for(runs: Runs) -> None:
-    assert {job.state for job in runs.jobs.values()} == {"COMPLETED"}
-    assert {job.account for job in runs.jobs.values()} == {ACCOUNT}
-    on_gpus = {name for name, job in runs.jobs.items() if job.partition == "gpu"}
-    assert on_gpus == {
-        name for name, job in runs.jobs.items() if "gres/gpu" in job.allocated
-    } == {
-        name for name in runs.jobs
-        if name.startswith(("rule_train_phase", "rule_evaluate_harness", "rule_evaluate_bits"))
+def metrics(runs: Runs, phase: str) -> list[dict[str, float]]:
+    """What was measured at each step; of held-out text by domain, as `before code`."""
+    lines = (runs.site.folder / f"results/phases/{phase}/metrics.jsonl").read_text().splitlines()
+    steps = []
+    for step in map(json.loads, lines):
+        for when, measured in (("before", "heldout_before"), ("behind", "heldout")):
+            of_domains = step.pop(measured, {})
+            step |= {f"{when} {domain}": value for domain, value in of_domains.items()}
+        steps.append(step)
+    return steps
+
+
+def test_jobs_of_shards_are_packed(runs: Runs) -> None:
+    submitted = Counter(job.comment for job in runs.jobs)
+    assert set(submitted.values()) == {1}
+    packed = {
+        "annotate_annotate_attributes", "signatures_deduplicate_signatures",
+        "scan_decontaminate_scan", "select_select_documents", "tokenize_tokenize_tokens",
     }  # fmt: skip
+    assert {f"rule_{name}" for name in packed} <= set(submitted)
+
+
+def test_jobs_run_where_they_are_to_with_what_they_ask_for(runs: Runs) -> None:
+    assert {job.state for job in runs.jobs} == {"COMPLETED"}
+    assert {job.account for job in runs.jobs} == {ACCOUNT}
+    uses_gpu = ("rule_train_phase", "rule_evaluate_harness", "rule_evaluate_bits_per_byte")
+    for name, job in runs.named.items():
+        assert job.partition == ("gpu" if name.startswith(uses_gpu) else "cpu")
+        assert ("gres/gpu" in job.allocated) == name.startswith(uses_gpu)
     asked = {
-        "rule_train_phase_wildcards_base": ("8", "64000M", 1440),
-        "rule_evaluate_harness_wildcards_anneal_arithmetic": ("1", "32000M", 60),
-        "rule_deduplicate_clusters": ("1", "16000M", 480),
+        "rule_train_phase_wildcards_base": ("8", "62.50G", 1440),
+        "rule_evaluate_harness_wildcards_control_arithmetic": ("1", "31.25G", 60),
         "rule_mix_order_wildcards_base": ("1", "8000M", 60),
     }
     assert asked == {
         name: (job.allocated["cpu"], job.requested["mem"], job.limit_minutes)
-        for name, job in runs.jobs.items()
+        for name, job in runs.named.items()
         if name in asked
     }

@@ -55,3 +55,23 @@ def test_the_slurm_profile_plans_the_whole_workflow(finished: Workspace, tmp_pat
     )
     assert "train_phase" in done.stdout
     assert re.search(r"rule train_phase:.*?gpu=1", done.stdout, re.DOTALL)
+
+
+def test_processes_fill_nodes(workspace: Workspace) -> None:
+    """Of eight GPUs, as the profile says: 16 processes are two nodes', 12 are refused."""
+    config = workspace.config()
+    slurm = ("--profile", "profiles/slurm", "--dry-run")
+    config["phases"]["base"]["engine"] = {"processes": 16}
+    workspace.write_config(config)
+    planned = workspace.snakemake(*slurm).stdout
+    asked = re.search(r"rule train_phase:(?:\n    .*)*phase=base(?:\n    .*)*", planned)
+    assert asked
+    for resource in ("gpu=16", "mpi=srun", "tasks=16", "nodes=2"):
+        assert resource in asked[0]
+
+    config["phases"]["base"]["engine"] = {"processes": 12}
+    workspace.write_config(config)
+    refused = workspace.snakemake(*slurm, check=False)
+    assert refused.returncode
+    message = "phases.base.engine.processes: 12 do not fill nodes of 8 GPUs"
+    assert message in refused.stdout + refused.stderr
