@@ -51,6 +51,8 @@ def test_the_slurm_profile_plans_the_whole_workflow(finished: Workspace, tmp_pat
         "slurm",
         "--dry-run",
         "--forceall",
+        "--quiet",
+        "host",
         environment={"XDG_CONFIG_HOME": str(home.parent)},
     )
     assert "train_phase" in done.stdout
