@@ -1,5 +1,6 @@
 """The check of a site, on a real cluster: a right profile passes, and each fault is named."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -26,7 +27,8 @@ def check(cluster: Cluster, home: Path, change: Change, *arguments: str) -> Done
     """Check a site's copy of the profile, linked as `--profile slurm` wants it."""
     profile = home / "profile"
     profile.mkdir()
-    values = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+    shared = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+    values = json.loads(json.dumps(shared))  # rules that are one anchor's are changed one by one
     values["default-resources"]["slurm_account"] = ACCOUNT
     change(values)
     (profile / "config.yaml").write_text(yaml.safe_dump(values))
