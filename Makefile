@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Files with compiled functions: compiled when first imported, then cached beside them.
 KERNELS := $(shell grep -rl --include='*.py' '^@njit' scripts)
 
-.PHONY: demo check-slurm test test-slurm lint format schema kernels bench-curation bench-train lock clean
+.PHONY: demo check-slurm test test-slurm lint format schema kernels bench-curation bench-train bench-scale lock clean
 
 demo: kernels
 	$(BIN)/snakemake --profile profiles/local
@@ -51,6 +51,12 @@ bench-curation: .venv-bench/complete
 # One table: training on all cores of a CPU beside its peers, best on a machine that does nothing else.
 bench-train: kernels
 	$(BIN)/python -m tests.benchmarks.train
+
+# Tables: Snakemake with thousands of jobs beside a bare workflow, each program's cost, a cluster simulated.
+bench-scale: .venv-bench/complete
+	.venv-bench/bin/python -m tests.benchmarks.scale --real 1000
+	.venv-bench/bin/python -m tests.benchmarks.scale_stages
+	.venv-bench/bin/python -m tests.benchmarks.scale_simulation
 
 .venv-bench/complete: requirements.lock tests/benchmarks/requirements.txt
 	rm -rf .venv-bench

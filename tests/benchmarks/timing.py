@@ -1,9 +1,47 @@
 """What the benchmarks share: a figure is the best of some runs, in seconds of one core."""
 
+import os
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+_SHOWN_CHARACTERS = 6000
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run took: processor and wall-clock seconds, and the largest process's memory."""
+
+    processor: float
+    wall: float
+    peak_bytes: int
+
+
+def cost(command: Sequence[str], folder: Path, environment: dict[str, str] | None = None) -> Cost:
+    """Run a command in ``folder`` to its end and return its cost, with what it started.
+
+    The environment's programs come first in PATH. Raises RuntimeError, with the end of what it
+    printed, if it fails.
+    """
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    with tempfile.TemporaryFile("w+") as output:
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=folder, env={**os.environ, "PATH": path, **(environment or {})},
+            stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        _, status, used = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            output.seek(0)
+            raise RuntimeError(f"{' '.join(command)}:\n{output.read()[-_SHOWN_CHARACTERS:]}")
+    return Cost(used.ru_utime + used.ru_stime, wall, used.ru_maxrss * 1024)
 
 
 @dataclass(frozen=True)

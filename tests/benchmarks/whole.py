@@ -6,13 +6,8 @@ time of everything that ran, Snakemake and the start of each program included.
 """
 
 import json
-import os
-import resource
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,20 +16,11 @@ import yaml
 from scripts.common.code import ROOT
 from tests.benchmarks import rating
 from tests.benchmarks.corpus import size
-from tests.benchmarks.timing import Row
+from tests.benchmarks.timing import Cost, Row, cost
 
 _ITEM_EVERY = 50  # documents: an evaluation item is taken out of one
 _ITEM_CHARACTERS = slice(100, 600)
 _PEER_MEGABYTES = 4  # datatrove reads about a megabyte in five seconds
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a run took: processor and wall-clock seconds, and the largest process's memory."""
-
-    processor: float
-    wall: float
-    peak_bytes: int
 
 
 def rows(texts: list[str]) -> list[Row]:
@@ -54,10 +40,10 @@ def growth(texts: list[str]) -> str:
         rater = rating.train(Path(folder), texts)
         for every, cores in ((16, 1), (4, 1), (1, 1), (1, 2)):
             part = texts[::every]
-            cost = curate(Path(folder, f"{every}-{cores}"), part, rater, cores)
+            took = curate(Path(folder, f"{every}-{cores}"), part, rater, cores)
             lines.append(
-                f"| {size(part) / 1e6:,.0f} | {cores} | {cost.processor:,.1f} | {cost.wall:,.1f} "
-                f"| {cost.peak_bytes / 1e6:,.0f} |"
+                f"| {size(part) / 1e6:,.0f} | {cores} | {took.processor:,.1f} | {took.wall:,.1f} "
+                f"| {took.peak_bytes / 1e6:,.0f} |"
             )
     return "\n".join(lines)
 
@@ -71,10 +57,11 @@ def curate(folder: Path, texts: list[str], rater: Path, cores: int = 1) -> Cost:
     targets = [f"results/documents/corpus/{shard}/content.json" for shard in range(shards)]
     _snakemake(folder, targets, 2)
     targets = [f"results/selected/corpus/{shard}/content.json" for shard in range(shards)]
-    processor, wall = _snakemake(folder, targets, cores)
+    used = _snakemake(folder, targets, cores)
     records = [json.loads(file.read_text()) for file in folder.rglob("provenance.json")]
     later = [one for one in records if "scripts.collect" not in " ".join(one["command"])]
-    return Cost(processor, wall, max(record["peak_memory_bytes"] for record in later))
+    peak = max(record["peak_memory_bytes"] for record in later)
+    return Cost(used.processor, used.wall, peak)
 
 
 def _datatrove(folder: Path, texts: list[str], rater: Path) -> float:
@@ -82,9 +69,8 @@ def _datatrove(folder: Path, texts: list[str], rater: Path) -> float:
     _write_lines(folder / "documents.jsonl", texts)
     _write_lines(folder / "items.jsonl", _items(texts))
     files = [folder / "documents.jsonl", folder / "items.jsonl", rater, folder / "work"]
-    return _measured(
-        [sys.executable, "-m", "tests.benchmarks.datatrove_pipeline", *map(str, files)], ROOT
-    )[0]
+    module = "tests.benchmarks.datatrove_pipeline"
+    return cost([sys.executable, "-m", module, *map(str, files)], ROOT).processor
 
 
 def _items(texts: list[str]) -> list[str]:
@@ -98,27 +84,14 @@ def _write_lines(path: Path, texts: Sequence[str]) -> None:
             stream.write(json.dumps({"id": str(number), "text": text}) + "\n")
 
 
-def _snakemake(folder: Path, targets: list[str], cores: int) -> tuple[float, float]:
-    """Make the targets in ``folder``; return processor and wall-clock seconds."""
+def _snakemake(folder: Path, targets: list[str], cores: int) -> Cost:
+    """Make the targets in ``folder``."""
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
         *("--directory", str(folder), "--configfile", str(folder / "config.yaml")),
         *("--cores", str(cores), *targets),
     ]
-    return _measured(command, folder)
-
-
-def _measured(command: list[str], folder: Path) -> tuple[float, float]:
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(
-        command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True
-    )
-    if done.returncode:
-        raise RuntimeError(f"{command}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
-    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return used, wall
+    return cost(command, folder)
 
 
 def _config(folder: Path, rater: Path, shards: int) -> dict[str, object]:
