@@ -128,7 +128,7 @@ def test_jobs_run_where_they_are_to_with_what_they_ask_for(runs: Runs) -> None:
         assert ("gres/gpu" in job.allocated) == name.startswith(uses_gpu)
     asked = {
         "rule_train_phase_wildcards_base": ("8", "62.50G", 1440),
-        "rule_evaluate_harness_wildcards_control_arithmetic": ("1", "31.25G", 60),
+        "rule_evaluate_harness_wildcards_control_arithmetic": ("1", "32000M", 60),
         "rule_mix_order_wildcards_base": ("1", "8000M", 60),
     }
     assert asked == {
