@@ -62,7 +62,7 @@ def test_the_slurm_profile_plans_the_whole_workflow(finished: Workspace, tmp_pat
 def test_processes_fill_nodes(workspace: Workspace) -> None:
     """Of eight GPUs, as the profile says: 16 processes are two nodes', 12 are refused."""
     config = workspace.config()
-    slurm = ("--profile", "profiles/slurm", "--dry-run")
+    slurm = ("--profile", "profiles/slurm", "--dry-run", "--quiet", "host")
     config["phases"]["base"]["engine"] = {"processes": 16}
     workspace.write_config(config)
     planned = workspace.snakemake(*slurm).stdout
