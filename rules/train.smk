@@ -38,8 +38,12 @@ rule train_phase:
         code=program("scripts.train.phase"),
         settings=train_settings,
         launcher=train_launcher,
-    shell:  # threads that wait by spinning lose several times the speed on a busy machine
-        "OMP_WAIT_POLICY=PASSIVE SRUN_CPUS_PER_TASK={threads} {params.launcher}"
+    # SLURM sends its signals to all processes of a step: the shell and tee are not to die of them, or
+    # training is killed with the shell before it has saved. Threads that wait by spinning lose several
+    # times the speed on a busy machine.
+    shell:
+        "trap '' TERM USR1;"
+        " OMP_WAIT_POLICY=PASSIVE SRUN_CPUS_PER_TASK={threads} {params.launcher}"
         " -m scripts.train.phase"
         " --phase {wildcards.phase}"
         " --settings {params.settings:q} 2>&1 | tee {log}"

@@ -35,6 +35,37 @@ def end_of_job() -> float | None:
     return float(told) if told.isdecimal() else None
 
 
+def is_preempted() -> bool:
+    """Tell whether SLURM takes this job's nodes for another one, and has granted it time to end.
+
+    A job that ends by itself in that time has failed, for SLURM, and is not queued again.
+    """
+    job = os.environ.get("SLURM_JOB_ID")
+    if job is None:
+        return False
+    try:
+        told = ask("scontrol", "show", "job", job)
+    except UserError as error:
+        log.warning("whether the job is preempted is not known: %s", error)
+        return False
+    return re.search(r"\bPreemptTime=\d", told) is not None
+
+
+def queue_again() -> None:
+    """Have SLURM end this job, if there is one, and queue it again; a warning says if it does not.
+
+    It stays the same job for Snakemake, which goes on waiting for it and uses up none of its
+    retries: a phase may take as many of the longest jobs that a site allows as it needs.
+    """
+    job = os.environ.get("SLURM_JOB_ID")
+    if job is None:
+        return
+    try:
+        ask("scontrol", "requeue", job)
+    except UserError as error:
+        log.warning("SLURM does not queue the job again, so that Snakemake has to: %s", error)
+
+
 def join_step() -> None:
     """Set what torch's launcher would have set, if srun has started several processes as a step.
 

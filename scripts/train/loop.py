@@ -13,7 +13,7 @@ import torch
 
 from scripts.common.config.train import Spikes
 from scripts.common.errors import UserError
-from scripts.slurm.job import end_of_job
+from scripts.slurm.job import end_of_job, is_preempted, queue_again
 from scripts.train.batches import Batch, Batches
 from scripts.train.course import Course
 from scripts.train.heldout import HeldOut
@@ -80,13 +80,16 @@ class Trainer:
                     progress.step()
                 last = state.step == len(self.batches)
                 stop = ranks.agree(bool(caught) or _is_near(end))
-                if not last and (stop or state.tokens - saved >= checkpoint_tokens):
+                if stop or (not last and state.tokens - saved >= checkpoint_tokens):
                     with self.watch.on("checkpoints"):
                         save(state)
                     saved = state.tokens
                 if stop:
                     why = caught[0].name if caught else "its time is almost over"
                     log.info("%s: %s at step %d", self.name, why, state.step)
+                    if ranks.first and (is_preempted() if caught else _is_near(end)):
+                        queue_again()
+                    ranks.wait()  # srun kills all processes as soon as one has ended so
                     raise Interrupted
         log.info("%s: %s", self.name, self.watch)
 
