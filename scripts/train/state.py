@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -185,22 +185,37 @@ def remove_runs(phase_folder: Path) -> None:
 
 @contextlib.contextmanager
 def sole_writer(phase_folder: Path) -> Iterator[None]:
-    """Hold a phase's folder against other processes; raises UserError if one has it."""
+    """Hold a phase's folder against other processes, for which this one waits.
+
+    The file system breaks the lock of a process, or a node, that is gone. Raises UserError for a
+    file system without locks.
+    """
     phase_folder.mkdir(parents=True, exist_ok=True)
     lock = phase_folder / ".lock"
-    with lock.open("a+") as stream:
+    while True:
+        with lock.open("a+") as stream:
+            _wait_for_lock(stream, phase_folder)
+            if not _is_still(lock, stream.fileno()):  # its last holder removed it meanwhile
+                continue
+            try:
+                yield
+            finally:
+                lock.unlink()
+            return
+
+
+def _wait_for_lock(stream: IO[str], phase_folder: Path) -> None:
+    try:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(
-                f"another process trains into {phase_folder}: wait for it or stop it"
-            ) from None
-        if not _is_still(lock, stream.fileno()):  # its last holder removed it meanwhile
-            raise UserError(f"another process just left {phase_folder}: run again")
-        try:
-            yield
-        finally:
-            lock.unlink()
+        except BlockingIOError:
+            log.warning("another process trains into %s: waiting for it to end", phase_folder)
+            fcntl.flock(stream, fcntl.LOCK_EX)
+    except OSError as error:
+        raise UserError(
+            f"{phase_folder} cannot be locked against a second writer ({error}): its file system "
+            "must be mounted with locks (for Lustre, `-o flock`)"
+        ) from error
 
 
 def _is_still(path: Path, descriptor: int) -> bool:

@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import json
 import os
 import shutil
@@ -302,10 +304,33 @@ def test_steps_that_are_not_finite_are_skipped_and_then_end_the_run(run_phase: R
         run_phase(lr="Constant(1e30)", spikes=spikes)
 
 
-def test_a_second_writer_is_refused(run_phase: Run) -> None:
-    with sole_writer(FOLDER), pytest.raises(UserError, match="another process trains into"):
-        run_phase()
-    assert run_phase().counts["steps"] == 10
+def test_a_second_writer_waits_for_the_first(tmp_path: Path) -> None:
+    """And then has the folder for itself: the lock is a new file, as the first removed its own."""
+    waits = "import logging, sys, pathlib; from scripts.train.state import sole_writer\n"
+    waits += "logging.basicConfig()\nwith sole_writer(pathlib.Path(sys.argv[1])): print('has it')"
+    with sole_writer(tmp_path):
+        second = subprocess.Popen(
+            [sys.executable, "-c", waits, str(tmp_path)],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert second.stderr is not None
+        told = iter(second.stderr.readline, "")
+        assert any("waiting for it to end" in line for line in told)
+        assert second.poll() is None
+    said, _ = second.communicate(timeout=60)
+    assert (said, second.returncode) == ("has it\n", 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_system_without_locks_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with pytest.raises(UserError, match="must be mounted with locks"), sole_writer(tmp_path):
+        pass
 
 
 def test_a_root_phase_without_a_model_is_refused(run_phase: Run) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from scripts.common import layout
 from scripts.common.artifact import Artifact
-from scripts.train.state import sole_writer
 from tests.train.conftest import CONTEXT, make_order, phase_settings
 from tests.train.launch import PROGRAMS, launched
 from tests.train.test_phase import RAMP, Run, members, metrics, ramp_order
@@ -88,8 +87,6 @@ def test_all_processes_end_where_there_is_nothing_to_do_or_a_fault(run_phase: Ru
     plain = settings({"zero": 0})
     assert trained({"base": plain})["base"].content == made.content  # it is kept
 
-    with sole_writer(made.folder):
-        faulty(plain, "another process trains into")
     spikes = {"window": 4, "deviations": None, "in_a_row": 3}
     faulty({**plain, "lr": "Constant(1e30)", "spikes": spikes}, "could not be taken")
     faulty({**plain, "engine": {"processes": 3}}, "3 processes at ZeRO stage 1, but 2 started")
