@@ -122,16 +122,12 @@ def _instants(shape: Shape, engine: Engine, width: int, load: Load) -> list[_Ins
     before = gradients if engine.stage or load.micro_batches > 1 else 0
     of_head = 0 if before or shape.tied else _FP32 * shape.head
     block = _block_bytes(shape, engine, width, load.tokens)
-    instants = [
+    return [
         _Instant("the head", before, kept * shape.layers, _head_bytes(shape, width, load.tokens)),
         _Instant("the last block", before + of_head, kept * shape.layers, block),
         _Instant("the first block", gradients, kept, block),
         _Instant("the embeddings", gradients, 0, width * shape.head),
     ]
-    if engine.stage and width < _FP32:  # each process has loaded all of the model before it divides
-        loaded = (_FP32 + width * (engine.stage == 3)) * shape.parameters
-        instants.append(_Instant("the start", before, 0, loaded))
-    return instants
 
 
 def _gradients(shape: Shape, engine: Engine, width: int, world: int) -> int:

@@ -127,8 +127,9 @@ def predicted(case: Case, engine: Engine, ranks: Ranks) -> int:
 
 def name(engine: Engine) -> str:
     """Say how ``engine`` differs from the default."""
-    changed = engine.model_dump(exclude_defaults=True)
-    return ", ".join(f"{key} {value}" for key, value in changed.items())
+    return ", ".join(
+        f"{key} {value}" for key, value in engine.model_dump(exclude_defaults=True).items()
+    )
 
 
 def table(case: Case, alone: Engine, engines: tuple[Engine, ...], ranks: Ranks) -> None:

@@ -1,5 +1,8 @@
 """What the backward pass recomputes changes neither loss nor gradients, only what is kept."""
 
+import functools
+from typing import Any
+
 import pytest
 import torch
 from torch._dynamo.utils import counters
@@ -52,6 +55,36 @@ def test_recomputing_gives_the_same_gradients(recompute: str, compiled: bool) ->
     if compiled:  # and it was compiled: a wrapper that the compiler skips would be slow in silence
         assert counters["stats"]["unique_graphs"] >= 1
         assert not counters["graph_break"]
+
+
+@pytest.mark.parametrize("recompute", ["nothing", "cheap", "blocks"])
+def test_compiled_blocks_keep_no_views_of_weights(
+    recompute: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ZeRO 3 releases weights by what they hold; a view would keep it, and not see it return."""
+    torch._dynamo.reset()
+    compiler = functools.partial(torch.compile, backend="aot_eager_decomp_partition")
+    monkeypatch.setattr(torch, "compile", compiler)
+    llama = model()
+    prepare_blocks(llama, recompute, compiled=True)
+    loss = llama(input_ids=IDS_BT, labels=IDS_BT).loss
+    for weight in blocks(llama).parameters():
+        weight.data = torch.zeros_like(weight)
+    loss.backward()
+    assert not blocks(llama)[0].mlp.up_proj.weight.grad.any()  # what comes from down_proj is 0
+    assert llama.get_input_embeddings().weight.grad.any()  # beside the blocks
+
+
+def test_hooks_stay_around_what_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+
+    def compiler(forward: Any, **_options: Any) -> Any:
+        compiled.append(forward.__name__)
+        return forward
+
+    monkeypatch.setattr(torch, "compile", compiler)
+    prepare_blocks(model(), "nothing", compiled=True)
+    assert compiled == ["forward"] * 3  # and not __call__, which runs hooks
 
 
 def test_whole_blocks_keep_least() -> None:

@@ -11,6 +11,7 @@ import contextlib
 import functools
 import io
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -71,6 +72,9 @@ class DeepSpeedBackend:
             betas=(settings.beta1, settings.beta2),
             fused=True,
         )
+        if engine.offload and ranks.device.type == "cuda":
+            # The launcher leaves one thread to each process: AdamW on the host would wait for it.
+            torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // engine.processes))
         module = _Losses(model, ranks)
         configuration = _configuration(model, settings, precision, engine)
         with contextlib.redirect_stdout(io.StringIO()):  # it prints how much memory there is
