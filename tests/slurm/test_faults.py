@@ -66,7 +66,7 @@ def test_preempted(site: Site, undisturbed: Workspace) -> None:
 
 
 def test_a_node_is_lost(site: Site, undisturbed: Workspace) -> None:
-    """SLURM queues the job again once it misses the node, and what came after the last save is lost."""
+    """SLURM queues the job again once it misses the node; what came after the last save is lost."""
     site.set_profile(retries=0)
     snakemake = site.start(content("base"))
     site.wait_for_checkpoint()
