@@ -133,6 +133,8 @@ def _instants(shape: Shape, engine: Engine, width: int, load: Load) -> list[_Ins
 def _gradients(shape: Shape, engine: Engine, width: int, world: int) -> int:
     """Return the bytes of a model's gradients, which are added up in fp32."""
     whole = _FP32 * shape.parameters
+    if engine.stage == 2 and engine.offload:
+        return width * shape.parameters  # as measured: what backward passes made, until the step
     if engine.stage >= 2:
         return 0 if engine.offload else whole // world
     if engine.stage == 1 and width < _FP32 and not engine.offload:

@@ -185,7 +185,7 @@ def test_a_parameter_takes_18_bytes() -> None:
         ({"zero": 2}, 2, 0.5, 1, 0.5, 0.4),
         ({"zero": 3}, 0.25, 0.5, 1, 0.5, 2.4),
         ({"zero": 1, "offload": True}, 2, 0, 0, 4, 0),
-        ({"zero": 2, "offload": True}, 2, 0, 0, 0, 0.4),
+        ({"zero": 2, "offload": True}, 2, 0, 0, 2, 0.4),
     ],
 )
 def test_stages_divide_it_among_processes(

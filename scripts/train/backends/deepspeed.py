@@ -73,8 +73,9 @@ class DeepSpeedBackend:
             fused=True,
         )
         if engine.offload and ranks.device.type == "cuda":
-            # The launcher leaves one thread to each process: AdamW on the host would wait for it.
-            torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // engine.processes))
+            # torchrun leaves one thread to each process, which AdamW on the host would wait for.
+            sharing = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # srun gives each its own
+            torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // sharing))
         module = _Losses(model, ranks)
         configuration = _configuration(model, settings, precision, engine)
         with contextlib.redirect_stdout(io.StringIO()):  # it prints how much memory there is
