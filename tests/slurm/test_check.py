@@ -130,7 +130,7 @@ def too_large_groups(values: dict[str, Any]) -> None:
             "set set-resources.evaluate_harness.slurm_partition",
         ),
         (too_much_memory, "refuses deduplicate_clusters: ", "mem_mb=512000"),
-        (too_many_gpus, "refuses evaluate_harness: ", "gpu=8; the partition's nodes: 2 of 64 CPUs"),
+        (too_many_gpus, "refuses evaluate_harness: ", "; the partition's nodes: 2 of 64 CPUs"),
         (gpus_of_another_site, "refuses evaluate_harness: ", "gpu_model=h100"),
         (no_gpu_there, "refuses train_phase: ", "slurm_partition=cpu"),
         (too_large_groups, "refuses collect_documents (groups of 3): ", "mem_mb=300000"),
