@@ -14,7 +14,7 @@ from scripts.common.artifact import Artifact
 from tests.slurm.cluster import ACCOUNT, GPUS_PER_NODE, Cluster, wait
 from tests.workflow.conftest import Workspace, small_config
 
-STEPS = {"base": 600, "short": 4}
+STEPS = {"base": 600, "short": 3}
 STEPS_BETWEEN_CHECKPOINTS = 40
 PATIENCE = 240.0  # seconds for what takes some twenty on an idle machine
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.cluster import Cluster
+from tests.slurm.cluster import Cluster, wait
 from tests.slurm.faults import PATIENCE, STEPS, Site, audit, configuration, content
 from tests.workflow.conftest import Workspace, check_out, write_data
 
@@ -45,7 +45,7 @@ def test_out_of_time_as_often_as_it_takes(site: Site, undisturbed: Workspace) ->
     site.set_profile({"runtime": 1}, retries=0)
     site.finish(site.start(content("short")))
     audit(site, undisturbed, "short")
-    assert site.resumptions("short") == [1, 2, 3, 4]
+    assert site.resumptions("short") == [1, 2, 3]
     assert len(site.jobs()) == 1
 
 
@@ -63,6 +63,25 @@ def test_preempted(site: Site, undisturbed: Workspace) -> None:
     assert f"base: SIGTERM at step {saved}" in site.log()
     assert site.resumptions() == [saved]
     assert site.jobs() == [job]
+
+
+def test_snakemake_killed_and_started_again(site: Site, undisturbed: Workspace) -> None:
+    """The job that nobody waits for goes on; a second one waits, and keeps what it has made."""
+    killed = site.start(content("base"))
+    site.wait_for_checkpoint()
+    (first,) = site.jobs()
+    site.cluster.run("scontrol", "suspend", first)  # until there is a second one
+    killed.kill()
+    killed.wait()
+    site.finish(site.start("--unlock", content("base")))
+    snakemake = site.start(content("base"))
+    wait(lambda: "waiting for it to end" in site.log(), "the second job to wait", PATIENCE)
+    site.cluster.run("scontrol", "resume", first)
+    site.finish(snakemake)
+    audit(site, undisturbed)
+    assert len(site.jobs()) == 2
+    assert site.resumptions() == []
+    assert site.log().count("results/phases/base: kept, same inputs") == 1
 
 
 def test_a_node_is_lost(site: Site, undisturbed: Workspace) -> None:
