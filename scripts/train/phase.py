@@ -199,7 +199,10 @@ def _start(inputs: Inputs, settings: Settings, ranks: Ranks) -> TrainState:
     if ranks.sequence > 1:
         check_sharing(model.config, inputs.course.plan, ranks.sequence)
     if settings.precision == "fp8":
-        from scripts.train.float8 import use_float8  # takes seconds
+        try:
+            from scripts.train.float8 import use_float8
+        except ImportError as error:  # transformers imports it wherever it is, for seconds
+            raise UserError(f"precision fp8: {error}: `pip install torchao==0.18.0`") from None
 
         use_float8(model, ranks.device)
     precision = _precision(settings, ranks.device)

@@ -12,7 +12,7 @@ import yaml
 from scripts.common.code import ROOT, module_files
 
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
-OPTIONAL = {"mlflow", "wandb"}  # trackers that a user may install
+OPTIONAL = {"mlflow", "torchao", "wandb"}  # what a user may install: trackers, FP8
 
 
 def normalised(name: str) -> str:

@@ -7,7 +7,6 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import Tensor
-from torchao.float8.float8_linear import Float8Linear
 from transformers import LlamaForCausalLM
 
 from scripts.common import layout
@@ -15,9 +14,11 @@ from scripts.common.artifact import Artifact
 from scripts.common.config.train import Architecture, Phase
 from scripts.common.errors import UserError
 from scripts.train import model as models
-from scripts.train.float8 import use_float8
 from tests.train.conftest import phase_settings
 from tests.train.test_phase import members, metrics
+
+Float8Linear = pytest.importorskip("torchao.float8.float8_linear").Float8Linear
+use_float8 = pytest.importorskip("scripts.train.float8").use_float8
 
 CPU = torch.device("cpu")
 E4M3_STEP = 2**-4  # relative: half the distance of neighbours
