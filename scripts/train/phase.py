@@ -32,6 +32,7 @@ from scripts.common.config.base import Name
 from scripts.common.config.tracking import Tracking
 from scripts.common.config.train import Architecture, Engine, Optimizer, Rope, Scheduling, Spikes
 from scripts.common.errors import UserError
+from scripts.common.optional import require
 from scripts.common.quantity import Tokens
 from scripts.slurm.job import join_step
 from scripts.train import model as models
@@ -199,10 +200,9 @@ def _start(inputs: Inputs, settings: Settings, ranks: Ranks) -> TrainState:
     if ranks.sequence > 1:
         check_sharing(model.config, inputs.course.plan, ranks.sequence)
     if settings.precision == "fp8":
-        try:
-            from scripts.train.float8 import use_float8
-        except ImportError as error:  # transformers imports it wherever it is, for seconds
-            raise UserError(f"precision fp8: {error}: `pip install torchao==0.18.0`") from None
+        # Not in the lock file: transformers imports it wherever it is, which takes seconds.
+        require("torchao", "precision: fp8", "torchao==0.18.0")
+        from scripts.train.float8 import use_float8
 
         use_float8(model, ranks.device)
     precision = _precision(settings, ranks.device)

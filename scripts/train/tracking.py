@@ -4,7 +4,6 @@ Each tracker is served by a thread of its own, so that none holds up training, a
 told once and done without. Keys come from the environment, where the trackers look for them.
 """
 
-import importlib.util
 import logging
 import threading
 import time
@@ -16,7 +15,7 @@ from typing import Any, Protocol
 
 from scripts.common import layout
 from scripts.common.config.tracking import MLflow, Tracking, WeightsAndBiases
-from scripts.common.errors import UserError
+from scripts.common.optional import require
 
 log = logging.getLogger(__name__)
 
@@ -56,10 +55,10 @@ class Trackers:
         """Open TensorBoard and what is configured; raises UserError if a package is missing."""
         openings: dict[str, Callable[[], Tracker]] = {"TensorBoard": lambda: _tensorboard(run)}
         if (wandb := settings.wandb) is not None:
-            _require("wandb")
+            require("wandb", "tracking.wandb")
             openings["Weights & Biases"] = lambda: _WeightsAndBiases(wandb, run)
         if (mlflow := settings.mlflow) is not None:
-            _require("mlflow")
+            require("mlflow", "tracking.mlflow")
             openings["MLflow"] = lambda: _MLflow(mlflow, run)
         return cls(openings)
 
@@ -82,14 +81,6 @@ def _numbers(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield from _numbers(value, f"{prefix}{name}/")
         elif isinstance(value, int | float) and name != "step":
             yield prefix + name, float(value)
-
-
-def _require(package: str) -> None:
-    if importlib.util.find_spec(package) is None:
-        raise UserError(
-            f"tracking.{package}: the package is not installed: `pip install {package}`, or leave "
-            "the key out"
-        )
 
 
 class Background:

@@ -21,6 +21,7 @@ _JOBS_OVER_ALL = 13
 _FOLDER = Path(__file__).parent
 _ITEM_EVERY = 50  # documents: an evaluation item is taken out of one
 _ITEM_CHARACTERS = slice(100, 600)
+_QUIET = ("--quiet", "rules", "host")
 _JOBS_AT_A_TIME = 100  # as in profiles/slurm
 
 
@@ -43,15 +44,7 @@ class Workflow:
     def command(self, *arguments: str) -> list[str]:
         return [
             *(sys.executable, "-m", "snakemake", "--snakefile", str(self.snakefile)),
-            *(
-                "--directory",
-                str(self.folder),
-                *self.settings,
-                "--quiet",
-                "rules",
-                "host",
-                *arguments,
-            ),
+            *("--directory", str(self.folder), *self.settings, *_QUIET, *arguments),
         ]
 
     def schedule(self) -> Cost:
@@ -60,9 +53,7 @@ class Workflow:
 
     def planned(self) -> dict[str, int]:
         """Return how many jobs of each rule are still to be run."""
-        command = [
-            one for one in self.command("--dry-run") if one not in ("--quiet", "rules", "host")
-        ]
+        command = [one for one in self.command("--dry-run") if one not in _QUIET]
         done = subprocess.run(command, cwd=self.folder, check=True, capture_output=True, text=True)
         jobs = re.findall(r"^rule (\w+):$", done.stdout, re.MULTILINE)
         return {rule: jobs.count(rule) for rule in sorted(set(jobs))}

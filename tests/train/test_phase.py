@@ -1,5 +1,6 @@
 import errno
 import fcntl
+import importlib.util
 import json
 import os
 import shutil
@@ -135,6 +136,16 @@ def test_the_end_of_the_jobs_time_saves_and_ends_with_status_75(
     assert [path.name for path in FOLDER.glob(".run-*/*")] == ["step-000000001"]
     monkeypatch.setenv("SLURM_JOB_END_TIME", str(time.time() + 3600))
     assert run_phase().content == straight
+
+
+def test_fp8_without_its_package_is_told(run_phase: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec",
+        lambda name, *rest: None if name == "torchao" else find(name, *rest),
+    )
+    with pytest.raises(UserError, match=r"precision: fp8: .* `pip install torchao==0\.18\.0`"):
+        run_phase(precision="fp8")
 
 
 def test_other_settings_do_not_take_up_a_checkpoint(

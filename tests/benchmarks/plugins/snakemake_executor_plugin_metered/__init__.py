@@ -9,20 +9,12 @@ import resource
 from pathlib import Path
 
 from snakemake.shell import shell
+from snakemake_executor_plugin_instant import Executor as InstantExecutor
+from snakemake_executor_plugin_instant import common_settings
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
-from snakemake_interface_executor_plugins.executors.real import RealExecutor
 from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
-from snakemake_interface_executor_plugins.settings import CommonSettings, ExecMode
 
-common_settings = CommonSettings(
-    non_local_exec=True,
-    implies_no_shared_fs=False,
-    job_deploy_sources=False,
-    pass_default_storage_provider_args=False,
-    pass_default_resources_args=False,
-    pass_envvar_declarations_to_cmd=False,
-    auto_deploy_default_storage_provider=False,
-)
+__all__ = ["Executor", "common_settings"]  # where Snakemake looks for them
 
 
 def processor_seconds() -> float:
@@ -31,7 +23,7 @@ def processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-class Executor(RealExecutor):
+class Executor(InstantExecutor):
     def run_job(self, job: JobExecutorInterface) -> None:
         submitted = SubmittedJobInfo(job, external_jobid=str(job.jobid))
         self.report_job_submission(submitted)
@@ -42,19 +34,3 @@ class Executor(RealExecutor):
         with Path("metered.jsonl").open("a") as stream:
             stream.write(json.dumps(record) + "\n")
         self.report_job_success(submitted)
-
-    def shutdown(self) -> None:
-        pass
-
-    def cancel(self) -> None:
-        pass
-
-    @property
-    def cores(self) -> str:
-        return "all"
-
-    def get_exec_mode(self) -> ExecMode:
-        return ExecMode.REMOTE
-
-    def get_python_executable(self) -> str:
-        raise NotImplementedError("Snakemake is not started again for a job")
