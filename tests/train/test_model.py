@@ -82,7 +82,7 @@ def test_decay_spares_embeddings_and_norms(model: PreTrainedModel) -> None:
 
 
 def test_what_is_no_checkpoint_is_refused(model: PreTrainedModel, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no config\.json"):
+    with pytest.raises(UserError, match=r"no usable config\.json"):
         models.load(tmp_path, VOCABULARY, 24, rope=None)
     model.save_pretrained(tmp_path)
     with pytest.raises(UserError, match="50 embeddings for a tokenizer of 51"):

@@ -113,7 +113,7 @@ def test_a_tracker_that_hangs_holds_nothing_up(
 
 def test_trackers_decide_nothing(run_phase: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     made = run_phase()
-    monkeypatch.setattr(tracking, "_require", lambda _package: None)
+    monkeypatch.setattr(tracking, "require", lambda *_package: None)
     monkeypatch.setattr(tracking, "_WeightsAndBiases", lambda *_: Broken())
     assert run_phase(tracking={"wandb": {"project": "other"}}).content == made.content
     assert "tracking" not in json.loads((FOLDER / layout.MANIFEST).read_bytes())["settings"]
